@@ -1,0 +1,2 @@
+//! The bandy program.
+fn main() {}
