@@ -1,1 +1,14 @@
-//! Bandy.
+//! Both ends of the client-server conversation.
+
+pub mod endpoint;
+pub mod error;
+pub mod limits;
+pub mod net;
+pub mod server;
+pub mod service;
+pub mod services;
+
+pub use endpoint::Endpoint;
+pub use error::{Error, Result};
+pub use limits::Limits;
+pub use service::{Service, service_fn};

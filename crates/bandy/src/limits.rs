@@ -1,0 +1,77 @@
+//! Every bound, its name and its default.
+//!
+//! A server is configured with a [`Limits`]; the floors above and below read their bounds from it, so that a bound can
+//! be found here whatever it limits.
+
+use std::time::Duration;
+
+/// What happens to a new connection when [`Limits::connections`] are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overload {
+    /// It waits in the system's backlog until one ends.
+    #[default]
+    Wait,
+    /// It is accepted and closed, with a line in the log.
+    Refuse,
+}
+
+impl Overload {
+    /// Both, for messages and help.
+    pub const ALL: [Overload; 2] = [Overload::Wait, Overload::Refuse];
+
+    /// As written in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Overload::Wait => "wait",
+            Overload::Refuse => "refuse",
+        }
+    }
+}
+
+/// The bounds of one server. A deadline of `None` never passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections open at once, over all the server's listeners; UDP flows have [`Limits::flows`].
+    pub connections: usize,
+    /// What becomes of those beyond.
+    pub overload: Overload,
+    /// From accept to the end of the TLS and WebSocket handshakes.
+    pub handshake: Duration,
+    /// The longest that a connection may go without a byte in either direction. A reader that stops reading is idle
+    /// too, once the buffers between are full.
+    pub idle: Option<Duration>,
+    /// From accept to close, busy or not.
+    pub lifetime: Option<Duration>,
+    /// How long conversations may go on after a shutdown began.
+    pub drain: Duration,
+    /// The longest message: a line of a stream, a WebSocket message. Bytes.
+    pub message_bytes: usize,
+    /// UDP flows remembered at once, for each listener and event loop.
+    pub flows: usize,
+    /// How long a UDP flow is remembered after its last datagram.
+    pub flow_idle: Duration,
+    /// Datagrams that wait for one flow's service; more are dropped and counted.
+    pub flow_queue: usize,
+}
+
+impl Limits {
+    /// The default of [`Limits::connections`] where every connection costs a thread.
+    pub const CONNECTIONS_THREADS: usize = 1_000;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 20_000,
+            overload: Overload::Wait,
+            handshake: Duration::from_secs(10),
+            idle: Some(Duration::from_secs(300)),
+            lifetime: None,
+            drain: Duration::from_secs(10),
+            message_bytes: 1 << 20,
+            flows: 10_000,
+            flow_idle: Duration::from_secs(30),
+            flow_queue: 256,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Sockets and what is spoken right above them.
+
+pub mod tls;

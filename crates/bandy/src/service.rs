@@ -1,0 +1,102 @@
+//! What answers: one trait on every floor.
+//!
+//! A service of connections (`Service<Conn>`) and, above it, a service of requests are the same idea with another
+//! input. Whoever writes one writes an `async fn call`; whoever stores one, not knowing which, stores a
+//! [`BoxService`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::error::Result;
+
+/// Answers an `In`.
+///
+/// `call` takes `&self`: one value answers every connection at the same time, whatever the server model, and keeps
+/// what it must remember behind its own synchronisation.
+///
+/// Dropping the future ends the conversation at once; that is how deadlines and shutdown reach a service.
+pub trait Service<In>: Send + Sync + 'static {
+    /// What comes back. A connection is answered by talking on it, so there it is `()`.
+    type Out;
+
+    /// Answers one input.
+    fn call(&self, input: In) -> impl Future<Output = Result<Self::Out>> + Send;
+}
+
+impl<In: Send, S: Service<In> + ?Sized> Service<In> for Arc<S> {
+    type Out = S::Out;
+
+    fn call(&self, input: In) -> impl Future<Output = Result<S::Out>> + Send {
+        S::call(self, input)
+    }
+}
+
+/// A service made of an async function: `service_fn(|conn| async move { … })`.
+pub fn service_fn<F>(f: F) -> ServiceFn<F> {
+    ServiceFn(f)
+}
+
+/// See [`service_fn`].
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceFn<F>(F);
+
+impl<In, Out, F, Fut> Service<In> for ServiceFn<F>
+where
+    In: Send,
+    F: Fn(In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out>> + Send,
+{
+    type Out = Out;
+
+    fn call(&self, input: In) -> impl Future<Output = Result<Out>> + Send {
+        (self.0)(input)
+    }
+}
+
+type Answer<'a, Out> = Pin<Box<dyn Future<Output = Result<Out>> + Send + 'a>>;
+
+/// The type-erased twin of [`Service`]: what a table of routes or a configuration holds.
+pub struct BoxService<In, Out = ()>(Arc<dyn Erased<In, Out>>);
+
+impl<In: Send + 'static, Out> BoxService<In, Out> {
+    /// Erases a service's type. One allocation a call is the price.
+    pub fn new(service: impl Service<In, Out = Out>) -> Self {
+        BoxService(Arc::new(service))
+    }
+
+    /// Answers one input, as [`Service::call`] with its future in a box.
+    pub fn call_boxed(&self, input: In) -> Answer<'_, Out> {
+        self.0.call_erased(input)
+    }
+}
+
+impl<In, Out> Clone for BoxService<In, Out> {
+    fn clone(&self) -> Self {
+        BoxService(self.0.clone())
+    }
+}
+
+impl<In, Out> std::fmt::Debug for BoxService<In, Out> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BoxService")
+    }
+}
+
+impl<In: Send + 'static, Out: 'static> Service<In> for BoxService<In, Out> {
+    type Out = Out;
+
+    fn call(&self, input: In) -> impl Future<Output = Result<Out>> + Send {
+        self.call_boxed(input)
+    }
+}
+
+trait Erased<In, Out>: Send + Sync {
+    fn call_erased(&self, input: In) -> Answer<'_, Out>;
+}
+
+impl<In: Send + 'static, S: Service<In>> Erased<In, S::Out> for S {
+    fn call_erased(&self, input: In) -> Answer<'_, S::Out> {
+        Box::pin(self.call(input))
+    }
+}

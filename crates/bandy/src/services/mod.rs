@@ -1,0 +1,78 @@
+//! The services that come with Bandy, one a file, and what each can stand on.
+
+pub mod template;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::endpoint::Carries;
+
+/// Which service, and what it was told: the value that a configuration's `service` key and the command line both
+/// become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spec {
+    /// What it received, byte for byte.
+    Echo,
+    /// A text to whoever connects.
+    Greet {
+        /// What is said, as it stands; a line end is added where it has none.
+        text: String,
+    },
+    /// A template for each message.
+    Reply {
+        /// The template, with its fields in braces. See [`template`].
+        template: String,
+        /// On a stream a message is a line. One that is not finished is taken as a message after this long a silence;
+        /// `None` waits for its end.
+        pause: Option<Duration>,
+    },
+    /// Takes everything and says nothing (RFC 863).
+    Discard,
+    /// Says the printable characters over and over (RFC 864).
+    Chargen,
+    /// A program for each connection.
+    Exec {
+        /// The program and its arguments; no shell is between.
+        command: Vec<String>,
+        /// How many may run at once; a connection beyond that is closed with a line in the log.
+        programs: usize,
+    },
+}
+
+impl Spec {
+    /// The default of `pause`.
+    pub const PAUSE: Duration = Duration::from_millis(200);
+    /// The default of `programs`.
+    pub const PROGRAMS: usize = 100;
+    /// The name of every service, in the order that help texts list them.
+    pub const NAMES: [&'static str; 6] = ["echo", "greet", "reply", "discard", "chargen", "exec"];
+
+    /// The service's name, as written.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Spec::Echo => "echo",
+            Spec::Greet { .. } => "greet",
+            Spec::Reply { .. } => "reply",
+            Spec::Discard => "discard",
+            Spec::Chargen => "chargen",
+            Spec::Exec { .. } => "exec",
+        }
+    }
+
+    /// Whether the service makes sense on what an endpoint's scheme carries.
+    pub fn stands_on(&self, carries: Carries) -> bool {
+        use Carries::{Datagram, Message, Stream};
+        match self {
+            Spec::Echo | Spec::Reply { .. } => matches!(carries, Stream | Datagram | Message),
+            Spec::Greet { .. } | Spec::Exec { .. } => matches!(carries, Stream | Message),
+            Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),
+        }
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
