@@ -126,6 +126,7 @@ impl Error {
                 let kind = match cause.kind() {
                     io::ErrorKind::TimedOut => Kind::TimedOut,
                     io::ErrorKind::InvalidData => Kind::Protocol,
+                    io::ErrorKind::ConnectionRefused => Kind::NotConnected,
                     kind if is_closed(kind) => Kind::Closed,
                     _ => Kind::Io,
                 };
@@ -143,6 +144,13 @@ impl Error {
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, self)
+    }
+}
+
+/// For services: `?` on the reads and writes of a connection. The server's log names the peer.
+impl From<io::Error> for Error {
+    fn from(cause: io::Error) -> Error {
+        Error::talking(Side::Downstream, "talking with the peer", cause)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod net;
 pub mod server;
 pub mod service;
 pub mod services;
+pub mod wire;
 
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};

@@ -1,3 +1,31 @@
-//! Sockets and what is spoken right above them.
+//! Sockets and what is spoken right above them, both ends of each in one file.
+//!
+//! [`bind`] and [`connect`] are the ways in, and the only places that look at which scheme an endpoint has.
+//!
+//! The answering end goes `Endpoint -> Bound -> Listener -> Incoming -> Conn`: bound by whoever starts the server,
+//! listening on an event loop, accepted without a handshake, established in the connection's own task. The asking end
+//! goes `Endpoint -> Conn`.
 
+pub mod conn;
+pub mod messages;
 pub mod tls;
+pub mod ws;
+
+mod accept;
+mod bind;
+mod connect;
+mod driver;
+mod io;
+mod mem;
+mod mmsg;
+pub(crate) mod pump;
+pub(crate) mod scratch;
+mod tcp;
+mod udp;
+mod unix;
+
+pub use accept::{Incoming, Listener};
+pub use bind::{Bound, Doors, Inherited, bind};
+pub use conn::{Conn, Framing, Message, Peer};
+pub use connect::{Dialer, Phases, connect};
+pub use messages::Messages;

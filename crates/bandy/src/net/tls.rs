@@ -31,3 +31,43 @@ pub enum ClientAuth {
     /// A connection without one that this PEM file's CAs vouch for is refused.
     Required(PathBuf),
 }
+
+/// Stub.
+#[derive(Debug, Clone)]
+pub struct Acceptor;
+/// Stub.
+#[derive(Debug, Clone)]
+pub struct Connector;
+/// Stub.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTls {}
+/// Stub.
+#[derive(Debug, Clone)]
+pub struct Info;
+/// A TLS connection over `S`, in either role.
+pub type Stream<S> = tokio_rustls::TlsStream<S>;
+impl Acceptor {
+    /// Stub.
+    pub async fn accept<S>(
+        &self,
+        _io: S,
+        _peer: &dyn std::fmt::Display,
+    ) -> crate::Result<(tokio_rustls::server::TlsStream<S>, Info)> {
+        std::future::pending().await
+    }
+}
+impl Connector {
+    /// Stub.
+    pub fn new(_t: &ClientTls) -> crate::Result<Self> {
+        Ok(Connector)
+    }
+    /// Stub.
+    pub async fn connect<S>(
+        &self,
+        _io: S,
+        _host: &crate::endpoint::Host,
+        _e: &dyn std::fmt::Display,
+    ) -> crate::Result<(tokio_rustls::client::TlsStream<S>, Info)> {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,271 @@
+//! The answering end's two stages before a connection: a [`Listener`], and an [`Incoming`] that was accepted and not
+//! yet established.
+//!
+//! Accepting never performs a handshake: TLS and WebSocket happen in [`Incoming::establish`], in the connection's own
+//! task, so that a client that connects and says nothing delays nobody. An incoming can be established on
+//! another event loop than the one that accepted it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::DuplexStream;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::Instant;
+
+use super::conn::{Conn, Meter, Peer};
+use super::io::Io;
+use super::{mem, tls, udp, unix, ws};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result, Side};
+
+/// What happens to every connection of one listener after it is accepted.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) tls: Option<tls::Acceptor>,
+    pub(super) ws: Option<ws::Origins>,
+    pub(super) message_bytes: usize,
+}
+
+/// A listener on this thread's event loop.
+#[derive(Debug)]
+pub struct Listener {
+    source: Source,
+    door: Arc<Door>,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Tcp(TcpListener),
+    /// With the guard that removes the socket file.
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "its drop is its use")] Option<unix::Unlink>,
+    ),
+    Mem(mem::Listener),
+    Udp(udp::Listener),
+}
+
+impl Listener {
+    pub(super) fn new(source: Source, door: Arc<Door>) -> Listener {
+        Listener {
+            source,
+            door,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// The endpoint it listens on, with its real port.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.door.endpoint
+    }
+
+    /// The next connection.
+    ///
+    /// Cancel-safe. Never performs a handshake. What no caller could act on is dealt with here: a connection that was
+    /// reset while it waited is passed over, and where the system is out of files or memory this backs off until a
+    /// peer leaves.
+    pub async fn accept(&mut self) -> Incoming {
+        loop {
+            self.backoff.wait().await;
+            match self.try_accept().await {
+                Ok((raw, peer)) => {
+                    self.backoff.reset(&self.door.endpoint);
+                    return Incoming::new(raw, peer, self.door.clone());
+                }
+                Err(e) => self.backoff.failed(&self.door.endpoint, e),
+            }
+        }
+    }
+
+    async fn try_accept(&mut self) -> io::Result<(Raw, Peer)> {
+        match &mut self.source {
+            Source::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Raw::Tcp(stream), Peer::Ip(peer)))
+            }
+            Source::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = unix::peer(&stream);
+                Ok((Raw::Unix(stream), peer))
+            }
+            Source::Mem(listener) => Ok((Raw::Mem(listener.accept().await), Peer::Mem)),
+            Source::Udp(listener) => {
+                let (flow, peer) = listener.accept().await;
+                Ok((Raw::Flow(flow), Peer::Ip(peer)))
+            }
+        }
+    }
+}
+
+/// How the accept loop behaves when accepting fails: it slows down, says so once, and recovers.
+#[derive(Debug, Default)]
+struct Backoff {
+    delay: Duration,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(5);
+    const MOST: Duration = Duration::from_secs(1);
+
+    async fn wait(&mut self) {
+        if let Some(until) = self.until {
+            // Kept until it has passed: a cancelled wait goes on where it was.
+            tokio::time::sleep_until(until).await;
+            self.until = None;
+        }
+    }
+
+    fn failed(&mut self, endpoint: &Endpoint, cause: io::Error) {
+        if is_one_connections(&cause) {
+            return;
+        }
+        // EMFILE clears when a peer leaves; retrying at once would spin.
+        if self.delay.is_zero() {
+            tracing::warn!(%endpoint, error = %cause, "cannot accept; new connections wait");
+        }
+        self.delay = (self.delay * 2).clamp(Backoff::FIRST, Backoff::MOST);
+        self.until = Some(Instant::now() + self.delay);
+    }
+
+    fn reset(&mut self, endpoint: &Endpoint) {
+        if !self.delay.is_zero() {
+            tracing::info!(%endpoint, "accepting again");
+            self.delay = Duration::ZERO;
+        }
+    }
+}
+
+/// Errors of the one connection that was to be accepted (accept(2)): the next one may be fine.
+fn is_one_connections(cause: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        cause.kind(),
+        K::ConnectionAborted
+            | K::ConnectionReset
+            | K::Interrupted
+            | K::PermissionDenied
+            | K::NetworkDown
+            | K::HostUnreachable
+            | K::NetworkUnreachable
+    )
+}
+
+/// A connection's transport: on the event loop that accepted it, or between two.
+#[derive(Debug)]
+enum Raw {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    LooseTcp(std::net::TcpStream),
+    LooseUnix(std::os::unix::net::UnixStream),
+    Mem(DuplexStream),
+    Flow(udp::Flow),
+}
+
+/// A connection that was accepted and not yet established.
+///
+/// Dropping it closes it.
+pub struct Incoming {
+    raw: Raw,
+    meter: Arc<Meter>,
+    door: Arc<Door>,
+}
+
+impl Incoming {
+    fn new(raw: Raw, peer: Peer, door: Arc<Door>) -> Incoming {
+        let meter = Meter::new(peer, door.endpoint.clone(), Side::Downstream);
+        Incoming { raw, meter, door }
+    }
+
+    /// Who connected.
+    pub fn peer(&self) -> &Peer {
+        &self.meter.peer
+    }
+
+    /// Where they connected to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.door.endpoint
+    }
+
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Whether [`Incoming::establish`] has to wait for the peer.
+    pub(crate) fn has_handshake(&self) -> bool {
+        self.door.tls.is_some() || self.door.ws.is_some()
+    }
+
+    /// Takes the connection off this thread's event loop, to be established on another.
+    ///
+    /// # Errors
+    /// What the system reports; the connection is closed then.
+    pub fn loosen(mut self) -> Result<Incoming> {
+        let loose = match self.raw {
+            Raw::Tcp(stream) => stream.into_std().map(Raw::LooseTcp),
+            Raw::Unix(stream) => stream.into_std().map(Raw::LooseUnix),
+            other => Ok(other),
+        };
+        let act = || format!("handing {} to another event loop", self.meter.peer);
+        self.raw = loose.map_err(|e| Error::talking(Side::Local, act(), e))?;
+        Ok(self)
+    }
+
+    /// Puts the connection on this thread's event loop and performs the endpoint's handshakes. The deadline is the
+    /// caller's.
+    ///
+    /// # Errors
+    /// A handshake that failed, and on whose side.
+    pub async fn establish(self) -> Result<Conn> {
+        let io = match self.raw {
+            Raw::Tcp(stream) => Ok(Io::Tcp(stream)),
+            Raw::Unix(stream) => Ok(Io::Unix(stream)),
+            Raw::LooseTcp(stream) => TcpStream::from_std(stream).map(Io::Tcp),
+            Raw::LooseUnix(stream) => UnixStream::from_std(stream).map(Io::Unix),
+            Raw::Mem(stream) => Ok(Io::Mem(stream)),
+            Raw::Flow(flow) => Ok(Io::Udp(udp::Talk::Flow(flow))),
+        };
+        let io = io.map_err(|e| {
+            Error::talking(Side::Local, format!("registering {}", self.meter.peer), e)
+        })?;
+        let conn = Conn::new(io, self.meter, self.door.message_bytes);
+        if self.door.tls.is_none() && self.door.ws.is_none() {
+            return Ok(conn);
+        }
+        // Boxed: a handshake's state is large, and would be part of every connection's task for as long as it lives.
+        Box::pin(self.door.handshakes(conn)).await
+    }
+}
+
+impl Door {
+    async fn handshakes(&self, mut conn: Conn) -> Result<Conn> {
+        if let Some(acceptor) = &self.tls {
+            let accept = async |io, meter: Arc<Meter>| {
+                let (stream, info) = acceptor.accept(io, &meter.peer).await?;
+                Ok((Io::Tls(Box::new(stream.into())), Some(info)))
+            };
+            conn = conn.step(accept).await?;
+        }
+        if let Some(origins) = &self.ws {
+            let accept = async |io, meter: Arc<Meter>| {
+                let socket = ws::accept(io, &meter, origins, self.message_bytes).await?;
+                Ok((Io::Ws(Box::new(socket)), None))
+            };
+            conn = conn.step(accept).await?;
+        }
+        Ok(conn)
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("endpoint", &format_args!("{}", self.endpoint()))
+            .field("peer", &format_args!("{}", self.peer()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,436 @@
+//! One end of one conversation, whatever it is spoken over.
+//!
+//! A [`Conn`] is what a service is called with and what a client connects to get. Its [`Framing`] says how to talk on
+//! it: a stream is read and written ([`tokio::io::AsyncRead`], [`tokio::io::AsyncWrite`]), messages are received and
+//! sent ([`Conn::recv`], [`Conn::send`]); [`Conn::messages`] makes messages of either. TLS and WebSocket are steps from
+//! a `Conn` to a `Conn`.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::io::Io;
+use super::messages::Messages;
+use super::{scratch, tls};
+use crate::endpoint::{Carries, Endpoint};
+use crate::error::{Error, Result, Side};
+
+/// How a connection carries what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A run of bytes in each direction, without marks.
+    Stream,
+    /// Whole messages.
+    Message,
+}
+
+/// Who is at the other end, as the system tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// An IP address and a port.
+    Ip(SocketAddr),
+    /// A process on this machine that came over a Unix socket.
+    Unix {
+        /// The process, where the system says.
+        pid: Option<i32>,
+        /// The socket file it went to, on the asking end.
+        path: Option<PathBuf>,
+    },
+    /// This process.
+    Mem,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Ip(address) => write!(f, "{address}"),
+            Peer::Unix {
+                path: Some(path), ..
+            } => write!(f, "{}", Endpoint::unix(path)),
+            Peer::Unix { pid: Some(pid), .. } => write!(f, "pid {pid}"),
+            Peer::Unix { .. } => f.write_str("unix"),
+            Peer::Mem => f.write_str("mem"),
+        }
+    }
+}
+
+/// A message, and how it was marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What it says.
+    pub data: Bytes,
+    /// Whether WebSocket marks it as text (then it is UTF-8). Elsewhere nothing is marked, and this is `false`.
+    pub is_text: bool,
+}
+
+impl Message {
+    /// A message of bytes.
+    pub fn binary(data: impl Into<Bytes>) -> Message {
+        Message {
+            data: data.into(),
+            is_text: false,
+        }
+    }
+
+    /// A message of text.
+    pub fn text(data: impl Into<String>) -> Message {
+        Message {
+            data: data.into().into(),
+            is_text: true,
+        }
+    }
+}
+
+/// What is counted of a connection while it is open. Shared with whoever watches it.
+///
+/// Only the connection's own task writes, so a load and a store do for an increment.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    pub(crate) peer: Peer,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Which side the peer is on: downstream where it came to us, upstream where we went to it.
+    pub(crate) side: Side,
+    pub(crate) opened: Instant,
+    read: AtomicU64,
+    written: AtomicU64,
+    /// Milliseconds from `opened` to the last byte in either direction.
+    active_ms: AtomicU64,
+    peer_closed: AtomicBool,
+}
+
+impl Meter {
+    pub(crate) fn new(peer: Peer, endpoint: Arc<Endpoint>, side: Side) -> Arc<Meter> {
+        Arc::new(Meter {
+            peer,
+            endpoint,
+            side,
+            opened: Instant::now(),
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            active_ms: AtomicU64::new(0),
+            peer_closed: AtomicBool::new(false),
+        })
+    }
+
+    fn count_read(&self, n: usize) {
+        if n == 0 {
+            self.peer_closed.store(true, Relaxed);
+        } else {
+            self.read
+                .store(self.read.load(Relaxed).wrapping_add(n as u64), Relaxed);
+        }
+        self.touch();
+    }
+
+    fn count_written(&self, n: usize) {
+        self.written
+            .store(self.written.load(Relaxed).wrapping_add(n as u64), Relaxed);
+        self.touch();
+    }
+
+    /// Notes that the peer is there.
+    pub(crate) fn touch(&self) {
+        let since = self.opened.elapsed().as_millis();
+        self.active_ms
+            .store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn end_of_peer(&self) {
+        self.peer_closed.store(true, Relaxed);
+    }
+
+    /// Bytes that came from the peer.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    /// Bytes that went to the peer.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// When the last byte went either way.
+    pub(crate) fn last_active(&self) -> Instant {
+        self.opened + Duration::from_millis(self.active_ms.load(Relaxed))
+    }
+
+    /// Whether the peer has closed its direction.
+    pub(crate) fn peer_closed(&self) -> bool {
+        self.peer_closed.load(Relaxed)
+    }
+}
+
+/// One end of one conversation.
+///
+/// Dropping it closes the transport at once; [`Conn::close`] says goodbye first.
+pub struct Conn {
+    io: Io,
+    meter: Arc<Meter>,
+    tls: Option<Box<tls::Info>>,
+    message_bytes: usize,
+}
+
+impl Conn {
+    pub(crate) fn new(io: Io, meter: Arc<Meter>, message_bytes: usize) -> Conn {
+        Conn {
+            io,
+            meter,
+            tls: None,
+            message_bytes,
+        }
+    }
+
+    /// Takes the transport out and puts what a step made of it back in: how TLS and WebSocket come about.
+    pub(crate) async fn step<F>(self, step: impl FnOnce(Io, Arc<Meter>) -> F) -> Result<Conn>
+    where
+        F: Future<Output = Result<(Io, Option<tls::Info>)>>,
+    {
+        let (io, info) = step(self.io, self.meter.clone()).await?;
+        let tls = info.map(Box::new).or(self.tls);
+        Ok(Conn {
+            io,
+            meter: self.meter,
+            tls,
+            message_bytes: self.message_bytes,
+        })
+    }
+
+    /// Whether to read and write, or to receive and send.
+    pub fn framing(&self) -> Framing {
+        match &self.io {
+            Io::Ws(_) | Io::Udp(_) => Framing::Message,
+            Io::Tcp(_) | Io::Unix(_) | Io::Mem(_) | Io::Tls(_) => Framing::Stream,
+        }
+    }
+
+    /// What the scheme carries: like the framing, but tells datagrams, which may be lost, from messages.
+    pub fn carries(&self) -> Carries {
+        self.meter.endpoint.scheme().carries()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.meter.peer
+    }
+
+    /// The endpoint that was asked: on the answering end the one listened on, on the asking end the one it went to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.meter.endpoint
+    }
+
+    /// What was agreed on in the TLS handshake, if there was one.
+    pub fn tls(&self) -> Option<&tls::Info> {
+        self.tls.as_deref()
+    }
+
+    /// When the connection was accepted or made.
+    pub fn opened(&self) -> Instant {
+        self.meter.opened
+    }
+
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// The connection as messages, whatever its framing: on a stream a message is a line.
+    pub fn messages(self) -> Messages {
+        let max = self.message_bytes;
+        Messages::new(self, max)
+    }
+
+    /// The next message, or `None` when the peer will send no more.
+    ///
+    /// Cancel-safe: a message is given out whole or stays.
+    ///
+    /// # Errors
+    /// What the transport reports; on a stream, that it has no messages.
+    pub async fn recv(&mut self) -> Result<Option<Message>> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`Conn::recv`], for futures written by hand.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>>> {
+        let got = match &mut self.io {
+            Io::Ws(socket) => ready!(socket.poll_recv(cx, &self.meter)),
+            Io::Udp(ends) => ready!(ends.poll_recv(cx)),
+            _ => return Poll::Ready(Err(wrong_framing("messages on a stream"))),
+        };
+        Poll::Ready(match got {
+            Ok(Some(message)) => {
+                // An empty datagram is a message, not the end.
+                self.meter.count_read(message.data.len().max(1));
+                Ok(Some(message))
+            }
+            Ok(None) => {
+                self.meter.end_of_peer();
+                Ok(None)
+            }
+            Err(e) => Err(self.failed("reading from", e)),
+        })
+    }
+
+    /// Sends a message and waits until it is on its way.
+    ///
+    /// # Errors
+    /// What the transport reports; on a stream, that it has no messages.
+    pub async fn send(&mut self, message: Message) -> Result<()> {
+        let bytes = message.data.len();
+        let sent = match &mut self.io {
+            Io::Ws(socket) => socket.send(message).await,
+            Io::Udp(ends) => ends.send(message.data).await,
+            _ => return Err(wrong_framing("messages on a stream")),
+        };
+        match sent {
+            Ok(()) => {
+                self.meter.count_written(bytes);
+                Ok(())
+            }
+            Err(e) => Err(self.failed("writing to", e)),
+        }
+    }
+
+    /// Ends our direction of the conversation; the peer's goes on.
+    ///
+    /// A datagram flow has no direction to end: nothing happens there.
+    ///
+    /// # Errors
+    /// What the transport reports.
+    pub async fn finish(&mut self) -> Result<()> {
+        let done = match &mut self.io {
+            Io::Ws(socket) => socket.finish().await,
+            Io::Udp(_) => Ok(()),
+            stream => stream.shutdown().await,
+        };
+        done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// Says goodbye, and waits a bounded time for the peer to do so too.
+    ///
+    /// A TCP socket that is closed while it holds unread bytes is reset, and the reset can overtake the last answer:
+    /// what the peer still sends is read and dropped until it closes, [`LINGER`] passes or [`LINGER_BYTES`] came.
+    pub async fn close(mut self) {
+        // A peer that is gone already cannot be said goodbye to: there is nobody to tell.
+        if self.finish().await.is_err() || self.meter.peer_closed() {
+            return;
+        }
+        // Nor is there anything to do about one that does not answer in time.
+        drop(tokio::time::timeout(LINGER, self.drain()).await);
+    }
+
+    async fn drain(&mut self) {
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            let read = match self.framing() {
+                Framing::Stream => {
+                    std::future::poll_fn(|cx| poll_read_scratch(Pin::new(&mut *self), cx))
+                        .await
+                        .ok()
+                }
+                Framing::Message if self.carries() == Carries::Datagram => return,
+                Framing::Message => self
+                    .recv()
+                    .await
+                    .ok()
+                    .flatten()
+                    .map(|message| message.data.len().max(1)),
+            };
+            match read {
+                None | Some(0) => return,
+                Some(n) => left = left.saturating_sub(n),
+            }
+        }
+    }
+
+    pub(crate) fn failed(&self, doing: &str, cause: io::Error) -> Error {
+        Error::talking(self.meter.side, format!("{doing} {}", self.peer()), cause)
+    }
+}
+
+/// How long [`Conn::close`] waits for the peer to close too.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// How many bytes [`Conn::close`] reads and drops.
+pub const LINGER_BYTES: usize = 1 << 20;
+
+/// Reads into the scratch buffer and forgets what came: how many bytes, 0 at the end.
+pub(crate) fn poll_read_scratch(
+    conn: Pin<&mut Conn>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    scratch::with(|buffer| {
+        let mut read = ReadBuf::new(buffer);
+        ready!(conn.poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(read.filled().len()))
+    })
+}
+
+fn wrong_framing(what: &str) -> Error {
+    Error::new(crate::error::Kind::Usage, Side::Local, what)
+        .hint("ask Conn::framing() first, or use Conn::messages(), which takes both")
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn")
+            .field("endpoint", &format_args!("{}", self.endpoint()))
+            .field("peer", &format_args!("{}", self.peer()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads of a message-framed connection fail: see [`Conn::recv`].
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.meter.count_read(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes to a message-framed connection fail: see [`Conn::send`].
+impl AsyncWrite for Conn {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.meter.count_written(n);
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
+        self.meter.count_written(n);
+        Poll::Ready(Ok(n))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,86 @@
+//! The transports under a connection, as one type.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::{tls, udp, ws};
+
+/// The transports under a connection. What is rare or large is boxed, so that a plain TCP connection stays small.
+pub(crate) enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Mem(DuplexStream),
+    Tls(Box<tls::Stream<Io>>),
+    Ws(Box<ws::Socket<Io>>),
+    Udp(udp::Talk),
+}
+
+/// Calls one of `AsyncRead`'s and `AsyncWrite`'s methods on the transport that is there. Messages have none of them.
+macro_rules! on_stream {
+    ($io:expr, $stream:ident => $call:expr) => {
+        match $io {
+            Io::Tcp($stream) => $call,
+            Io::Unix($stream) => $call,
+            Io::Mem($stream) => $call,
+            Io::Tls($stream) => $call,
+            Io::Ws(_) | Io::Udp(_) => Poll::Ready(Err(no_stream())),
+        }
+    };
+}
+
+fn no_stream() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "it carries messages, which are received and sent, not read and written",
+    )
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, s => Pin::new(s).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(&mut *self, s => Pin::new(s).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(&mut *self, s => Pin::new(s).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Io::Tcp(s) => s.is_write_vectored(),
+            Io::Unix(s) => s.is_write_vectored(),
+            Io::Mem(s) => s.is_write_vectored(),
+            Io::Tls(s) => s.is_write_vectored(),
+            Io::Ws(_) | Io::Udp(_) => false,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, s => Pin::new(s).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(&mut *self, s => Pin::new(s).poll_shutdown(cx))
+    }
+}

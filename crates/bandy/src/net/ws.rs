@@ -1,0 +1,329 @@
+//! WebSocket (RFC 6455): the step from a stream to messages, in both roles.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::{Sink, SinkExt, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as WsMessage, WebSocketConfig};
+
+use super::conn::{Message, Meter};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Kind, Result, Side};
+
+/// Which pages of a browser may connect.
+///
+/// A browser lets any page that its user looks at connect to `ws://127.0.0.1`, and names the page in `Origin`. So
+/// a page is let in only from this machine, from the same host and port, or from where the operator says. At a
+/// loopback listener the same host is not enough: a name that an attacker owns can be made to resolve to 127.0.0.1
+/// (DNS rebinding). Programs send no `Origin` and are not concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origins {
+    /// Origins allowed beyond those, as browsers write them (`https://app.example`); `*` is any.
+    pub allowed: Vec<String>,
+}
+
+impl Origins {
+    fn allow(&self, headers: &HeaderMap, listener: &Endpoint) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return true;
+        };
+        let Ok(origin) = origin.to_str() else {
+            return false;
+        };
+        if self
+            .allowed
+            .iter()
+            .any(|a| a == "*" || a.eq_ignore_ascii_case(origin))
+        {
+            return true;
+        }
+        let Some((_, authority)) = origin.split_once("://") else {
+            return false;
+        };
+        let is_same = headers
+            .get(header::HOST)
+            .is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()));
+        let is_local = listener
+            .socket_addr()
+            .is_some_and(|address| address.ip().is_loopback());
+        is_this_machine(authority) || (is_same && !is_local)
+    }
+}
+
+fn is_this_machine(authority: &str) -> bool {
+    let host = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((v6, _)) => v6,
+        None => authority
+            .split_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+/// An established WebSocket over a stream.
+pub(crate) struct Socket<S>(WebSocketStream<S>);
+
+fn config(message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(message_bytes))
+        .max_frame_size(Some(message_bytes))
+        // Kept for as long as the connection lives, so an idle one should own little.
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(0)
+        // A message is written at once, so this only bounds what one send may add while the peer does not read.
+        .max_write_buffer_size(message_bytes.saturating_add(64 * 1024))
+}
+
+/// The answering role. The handshake's deadline is the caller's.
+pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    meter: &Meter,
+    origins: &Origins,
+    message_bytes: usize,
+) -> Result<Socket<S>> {
+    let target = meter.endpoint.target();
+    // The refusal's type is tungstenite's.
+    #[allow(clippy::result_large_err)]
+    let check = |request: &Request, response: Response| {
+        if !origins.allow(request.headers(), &meter.endpoint) {
+            let what = "this page's origin may not connect here (see `origins`)\n";
+            return Err(refusal(StatusCode::FORBIDDEN, what));
+        }
+        if request.uri().path_and_query().map_or("/", |t| t.as_str()) != target && target != "/" {
+            return Err(refusal(
+                StatusCode::NOT_FOUND,
+                "nothing is served at this path\n",
+            ));
+        }
+        Ok(response)
+    };
+    let config = Some(config(message_bytes));
+    match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
+        Ok(socket) => Ok(Socket(socket)),
+        Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
+    }
+}
+
+fn refusal(status: StatusCode, what: &str) -> ErrorResponse {
+    let mut response = ErrorResponse::new(Some(what.to_owned()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(what.len()));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The asking role. The handshake's deadline is the caller's.
+pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    endpoint: &Endpoint,
+    message_bytes: usize,
+) -> Result<Socket<S>> {
+    let config = Some(config(message_bytes));
+    match tokio_tungstenite::client_async_with_config(endpoint.to_string(), stream, config).await {
+        Ok((socket, _)) => Ok(Socket(socket)),
+        Err(e) => Err(handshake_failed(e, Side::Upstream, endpoint)),
+    }
+}
+
+fn handshake_failed(cause: WsError, side: Side, with: &dyn fmt::Display) -> Error {
+    let act = format!("WebSocket handshake with {with}");
+    match cause {
+        WsError::Io(e) => Error::talking(side, act, e),
+        WsError::Http(response) => {
+            let status = response.status();
+            let error = Error::new(Kind::Protocol, side, act);
+            match side {
+                Side::Upstream => error
+                    .because(format!("the server answered {status}"))
+                    .hint("is there a WebSocket at this path, and may this client use it?"),
+                _ => error.because(format!("refused with {status}")),
+            }
+        }
+        WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
+            Error::new(Kind::Closed, side, act).because("the connection ended in the middle of it")
+        }
+        other => Error::new(Kind::Protocol, side, act)
+            .because(other)
+            .hint("does the other end speak WebSocket?"),
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// The next message, `None` after the peer's close. Pings are answered, and count as a sign of life.
+    pub(crate) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        meter: &Meter,
+    ) -> Poll<io::Result<Option<Message>>> {
+        loop {
+            let message = match ready!(Pin::new(&mut self.0).poll_next(cx)) {
+                Some(Ok(message)) => message,
+                Some(Err(e)) => {
+                    self.tell_why(cx, &e);
+                    return Poll::Ready(recv_failed(e));
+                }
+                None => return Poll::Ready(Ok(None)),
+            };
+            return Poll::Ready(Ok(match message {
+                WsMessage::Text(text) => Some(Message {
+                    data: text.into(),
+                    is_text: true,
+                }),
+                WsMessage::Binary(data) => Some(Message {
+                    data,
+                    is_text: false,
+                }),
+                WsMessage::Ping(_) | WsMessage::Pong(_) => {
+                    meter.touch();
+                    continue;
+                }
+                // The next poll gives `None`, once our half of the closing handshake is written.
+                WsMessage::Close(_) | WsMessage::Frame(_) => continue,
+            }));
+        }
+    }
+
+    /// A peer that did wrong is told so by the close code (RFC 6455, section 7.4.1), as far as it still listens.
+    fn tell_why(&mut self, cx: &mut Context<'_>, why: &WsError) {
+        let code = match why {
+            WsError::Capacity(_) => CloseCode::Size,
+            WsError::Utf8(_) => CloseCode::Invalid,
+            WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return,
+            WsError::Protocol(_) => CloseCode::Protocol,
+            _ => return,
+        };
+        let close = WsMessage::Close(Some(CloseFrame {
+            code,
+            reason: "".into(),
+        }));
+        let mut socket = Pin::new(&mut self.0);
+        if socket.as_mut().start_send(close).is_ok() {
+            // What the socket does not take now is lost with the connection, which has failed anyway.
+            let _ = socket.as_mut().poll_flush(cx);
+        }
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
+        let Message { data, is_text } = message;
+        let message = if is_text {
+            match data.try_into() {
+                Ok(text) => WsMessage::Text(text),
+                Err(_) => return Err(invalid("a text message must be UTF-8".to_owned())),
+            }
+        } else {
+            WsMessage::Binary(data)
+        };
+        self.0.send(message).await.map_err(to_io)
+    }
+
+    /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
+        let close = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        match self.0.close(Some(close)).await {
+            Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
+            Err(e) => Err(to_io(e)),
+        }
+    }
+}
+
+fn recv_failed(cause: WsError) -> io::Result<Option<Message>> {
+    match cause {
+        WsError::ConnectionClosed | WsError::AlreadyClosed => Ok(None),
+        cause => Err(to_io(cause)),
+    }
+}
+
+fn to_io(cause: WsError) -> io::Error {
+    match cause {
+        WsError::Io(e) => e,
+        WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::NotConnected.into(),
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it ended without a closing handshake",
+        ),
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => invalid(format!(
+            "a message of {size} bytes is over the limit of {max_size}"
+        )),
+        other => invalid(other.to_string()),
+    }
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+impl<S> fmt::Debug for Socket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_from_elsewhere_is_not_let_in() {
+        let origins = Origins {
+            allowed: vec!["https://app.example".to_owned()],
+        };
+        let any = Origins {
+            allowed: vec!["*".to_owned()],
+        };
+        for (origin, expected) in [
+            (None, true),
+            (Some("http://127.0.0.1:3000"), true),
+            (Some("http://localhost:3000"), true),
+            (Some("http://[::1]"), true),
+            (Some("https://app.example"), true),
+            (Some("http://box:7000"), true),
+            (Some("http://box:7001"), false),
+            (Some("https://evil.example"), false),
+            (Some("http://localhost.evil.example"), false),
+            (Some("http://127.0.0.1.evil.example"), false),
+            (Some("null"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("box:7000"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            let everywhere = "ws://0.0.0.0:7000".parse().expect("an endpoint");
+            assert_eq!(
+                origins.allow(&headers, &everywhere),
+                expected,
+                "for {origin:?}"
+            );
+            assert!(any.allow(&headers, &everywhere));
+            let loopback = "ws://127.0.0.1:7000".parse().expect("an endpoint");
+            let rebound = origin == Some("http://box:7000");
+            assert_eq!(
+                origins.allow(&headers, &loopback),
+                expected && !rebound,
+                "for {origin:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Protocols without I/O: no clock, no socket, no runtime. Time is an argument, bytes are slices.
+
+pub mod flow;
+pub mod line;
