@@ -48,10 +48,12 @@ pub struct Info;
 pub type Stream<S> = tokio_rustls::TlsStream<S>;
 impl Acceptor {
     /// Stub.
+    pub fn new(_t: &ServerTls, _at: &[crate::Endpoint]) -> crate::Result<Self> { Ok(Acceptor) }
+    /// Stub.
     pub async fn accept<S>(
         &self,
         _io: S,
-        _peer: &dyn std::fmt::Display,
+        _peer: &(dyn std::fmt::Display + Sync),
     ) -> crate::Result<(tokio_rustls::server::TlsStream<S>, Info)> {
         std::future::pending().await
     }
@@ -66,7 +68,7 @@ impl Connector {
         &self,
         _io: S,
         _host: &crate::endpoint::Host,
-        _e: &dyn std::fmt::Display,
+        _e: &(dyn std::fmt::Display + Sync),
     ) -> crate::Result<(tokio_rustls::client::TlsStream<S>, Info)> {
         std::future::pending().await
     }
