@@ -6,6 +6,7 @@
 //! listening on an event loop, accepted without a handshake, established in the connection's own task. The asking end
 //! goes `Endpoint -> Conn`.
 
+pub mod ca;
 pub mod conn;
 pub mod messages;
 pub mod tls;
