@@ -2,7 +2,8 @@
 //!
 //! The first listener that needs a certificate makes a CA under the user's data directory; every listener then issues
 //! itself a leaf for the names it is found under, in memory, and our own clients trust that CA. [`super::trust`] makes
-//! other programs trust it too. This file holds the pair and signs with it; what it signs is shown by [`super::tls`].
+//! other programs trust it too. This file keeps the pair, `issue` signs with it, and
+//! [`super::tls`] shows what was signed.
 //!
 //! Two processes that start at once agree on one CA without a lock: the key is created first, under a name that only one
 //! of them can take, and the certificate is always made for the key that is on disk. A process killed between the two
@@ -13,35 +14,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType,
-};
+use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use time::OffsetDateTime;
 
-use crate::endpoint::Host;
 use crate::error::{Error, Kind, Plain, Result, Side};
 
 pub(crate) mod files;
+mod issue;
 mod names;
 
+pub use issue::{CLIENT_LIFETIME, Issued, LEAF_LIFETIME};
 pub use names::names_for;
+
+use issue::{BACKDATED, COMMON_NAME_MAX, params, whole_seconds};
 
 /// How long a CA lasts.
 pub const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY);
-/// How long a listener's certificate lasts. It is issued anew when two thirds of that are over.
-pub const LEAF_LIFETIME: Duration = Duration::from_secs(90 * DAY);
-/// How long a client's certificate lasts: it is a file, and nobody issues it anew by itself.
-pub const CLIENT_LIFETIME: Duration = Duration::from_secs(365 * DAY);
-
+/// Seconds.
 const DAY: u64 = 24 * 60 * 60;
-/// Certificates begin an hour ago, for peers whose clock is behind.
-const BACKDATED: Duration = Duration::from_secs(60 * 60);
-/// The longest common name (RFC 5280, appendix A.1, `ub-common-name`).
-const COMMON_NAME_MAX: usize = 64;
-
 const CERT_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
 
@@ -54,21 +45,6 @@ pub struct LocalCa {
     pem: String,
     not_after: SystemTime,
     issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate fresh from the CA, and its private key.
-#[derive(Debug)]
-pub struct Issued {
-    /// The chain, the leaf first. The CA itself is not in it: who trusts it has it (RFC 8446, section 4.4.2).
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The private key, PKCS #8. Its `Debug` shows nothing of it.
-    pub key: PrivateKeyDer<'static>,
-    /// The chain as PEM.
-    pub chain_pem: String,
-    /// From when it is good, to the second.
-    pub not_before: SystemTime,
-    /// Until when it is good, to the second.
-    pub not_after: SystemTime,
 }
 
 impl LocalCa {
@@ -206,105 +182,20 @@ impl LocalCa {
 
     /// The SHA-256 of its certificate, in 64 hex digits.
     pub fn fingerprint(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.cert);
-        digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+        fingerprint(&self.cert)
     }
+}
 
-    /// A certificate for a server that is found under `names`, good for [`LEAF_LIFETIME`] or as long as the CA is.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] when a name cannot stand in a certificate.
-    pub fn issue(&self, names: &[Host]) -> Result<Issued> {
-        let sans = names.iter().map(|name| match name {
-            Host::Ip(ip) => Ok(SanType::IpAddress(*ip)),
-            Host::Name(name) => name.as_str().try_into().map(SanType::DnsName),
-        });
-        let act = "issuing a certificate";
-        let sans = sans
-            .collect::<Result<Vec<_>, rcgen::Error>>()
-            .map_err(|e| Error::new(Kind::Usage, Side::Local, act).because(e))?;
-        // The names that count are the alternative ones; this one is for people who look at it.
-        let subject = names.iter().find_map(|name| match name {
-            Host::Name(name) if name.len() <= COMMON_NAME_MAX => Some(name.as_str()),
-            _ => None,
-        });
-        self.sign(
-            subject.unwrap_or("Bandy listener"),
-            sans,
-            ExtendedKeyUsagePurpose::ServerAuth,
-            SystemTime::now(),
-            LEAF_LIFETIME,
-        )
-    }
-
-    /// A certificate with which a client shows that it is `name`, good for [`CLIENT_LIFETIME`] or as long as the CA is.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] when the name is empty, longer than 64 bytes or not printable.
-    pub fn issue_client(&self, name: &str) -> Result<Issued> {
-        let act = || format!("issuing a client certificate for `{}`", name.escape_debug());
-        let bad = |why: &str| Error::new(Kind::Usage, Side::Local, act()).because(why);
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(bad("a name has printable characters, and at least one"));
-        }
-        if name.len() > COMMON_NAME_MAX {
-            return Err(bad("a name has at most 64 bytes"));
-        }
-        self.sign(
-            name,
-            Vec::new(),
-            ExtendedKeyUsagePurpose::ClientAuth,
-            SystemTime::now(),
-            CLIENT_LIFETIME,
-        )
-    }
-
-    /// A leaf that is good for `lifetime` from `from` on (RFC 5280, section 4.2.1).
-    pub(super) fn sign(
-        &self,
-        subject: &str,
-        sans: Vec<SanType>,
-        purpose: ExtendedKeyUsagePurpose,
-        from: SystemTime,
-        lifetime: Duration,
-    ) -> Result<Issued> {
-        let not_before = whole_seconds(from - BACKDATED);
-        // A leaf that outlives its CA would be trusted by nobody at its end.
-        let not_after = whole_seconds(from + lifetime).min(self.not_after);
-        let mut params = params(subject, not_before, not_after);
-        params.subject_alt_names = sans;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![purpose];
-        params.use_authority_key_identifier_extension = true;
-        let signed = KeyPair::generate()
-            .and_then(|key| Ok((params.signed_by(&key, &self.issuer)?, key)))
-            .map_err(|e| {
-                Error::new(Kind::Other, Side::Local, "issuing a certificate").because(e)
-            })?;
-        let (cert, key) = signed;
-        Ok(Issued {
-            chain_pem: cert.pem(),
-            chain: vec![cert.der().clone()],
-            key: key.into(),
-            not_before,
-            not_after,
-        })
-    }
+/// The SHA-256 of a certificate, in 64 hex digits.
+pub fn fingerprint(cert: &CertificateDer<'_>) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, cert);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl fmt::Debug for LocalCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LocalCa({})", self.dir.display())
     }
-}
-
-fn params(subject: &str, not_before: SystemTime, not_after: SystemTime) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, subject);
-    params.not_before = OffsetDateTime::from(not_before);
-    params.not_after = OffsetDateTime::from(not_after);
-    params
 }
 
 fn create_key(dir: &Path) -> Result<KeyPair> {
@@ -433,12 +324,6 @@ fn write_failed(path: &Path, e: io::Error) -> Error {
     Error::new(Kind::Io, Side::Local, format!("writing {}", path.display()))
         .because(Plain(e))
         .hint("XDG_DATA_HOME can name another directory; --cert FILE --key FILE needs none")
-}
-
-/// Certificates count in seconds (RFC 5280, section 4.1.2.5).
-fn whole_seconds(t: SystemTime) -> SystemTime {
-    let since = t.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 pub(super) fn from_unix(seconds: i64) -> SystemTime {

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::endpoint::Host;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -160,4 +161,20 @@ fn leaves_say_what_they_are_for() {
     let constraints = x.basic_constraints().unwrap().unwrap().value;
     assert!(constraints.ca);
     assert_eq!(constraints.path_len_constraint, Some(0));
+}
+
+#[test]
+fn a_clients_files() {
+    let tmp = tempfile::tempdir().unwrap();
+    let ca = LocalCa::open_or_create_in(tmp.path()).unwrap();
+    let out = tmp.path().join("clients");
+    let issued = ca.issue_client("alice").unwrap();
+    let identity = issued.write(&out, "alice").unwrap();
+    assert_eq!(mode(&identity.key), 0o600);
+    assert_eq!(mode(&identity.cert), 0o644);
+    let e = issued.write(&out, "alice").unwrap_err();
+    assert!(e.to_string().ends_with("alice.pem is there already"), "{e}");
+    for bad in ["", ".alice", "../alice"] {
+        assert_eq!(issued.write(&out, bad).unwrap_err().kind(), Kind::Usage);
+    }
 }

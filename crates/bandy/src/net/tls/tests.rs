@@ -42,14 +42,7 @@ impl World {
     }
 
     fn write(&self, name: &str, issued: &Issued) -> Identity {
-        let identity = Identity {
-            cert: self.dir.path().join(format!("{name}.pem")),
-            key: self.dir.path().join(format!("{name}-key.pem")),
-        };
-        let key = KeyPair::try_from(issued.key.secret_der()).unwrap();
-        fs::write(&identity.cert, &issued.chain_pem).unwrap();
-        fs::write(&identity.key, key.serialize_pem()).unwrap();
-        identity
+        issued.write(self.dir.path(), name).unwrap()
     }
 }
 
