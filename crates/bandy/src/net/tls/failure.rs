@@ -40,17 +40,27 @@ pub(super) fn accepting(peer: &dyn fmt::Display, e: io::Error) -> Error {
         .hint("`bandy trust --client NAME --out DIR` issues one of the local CA"),
         rustls::Error::InvalidCertificate(why) => {
             let why = match why {
-                CertificateError::UnknownIssuer => "nobody whom we trust for clients issued it".into(),
+                CertificateError::UnknownIssuer => {
+                    "nobody whom we trust for clients issued it".into()
+                }
                 why => certificate_text(why, None),
             };
             error(Kind::Untrusted, &format!("the client's certificate: {why}"))
         }
         rustls::Error::AlertReceived(alert) => match refusal(*alert) {
-            Refusal::Certificate => error(
-                Kind::Tls,
-                &format!("the client does not trust our certificate (alert {})", alert_name(*alert)),
-            )
-            .hint("`bandy trust` makes this machine's programs trust the local CA; others take the file that `bandy trust --path` prints"),
+            Refusal::Certificate => {
+                let why = format!(
+                    "the client does not trust our certificate (alert {})",
+                    alert_name(*alert)
+                );
+                error(Kind::Tls, &why).hint(match alert {
+                    // What most implementations send for a name that is not in it.
+                    AlertDescription::BadCertificate => {
+                        "did it ask for a name that the certificate is not for?"
+                    }
+                    _ => "`bandy trust` makes this machine's programs trust the local CA; others take the file that `bandy trust --path` prints",
+                })
+            }
             _ => error(Kind::Tls, &alert_text("client", *alert)),
         },
         other => error(Kind::Tls, &other.to_string()),

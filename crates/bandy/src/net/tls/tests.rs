@@ -413,6 +413,16 @@ async fn sessions_are_resumed() {
 }
 
 #[test]
+fn handshakes_can_move_between_threads() {
+    fn movable(_: impl Send) {}
+    let world = World::new();
+    let (near, far) = duplex(64);
+    movable(world.acceptor(&ClientAuth::None).accept(near, &"c"));
+    let connector = Connector::new(&world.trusting()).unwrap();
+    movable(connector.connect(far, &localhost(), &"s"));
+}
+
+#[test]
 fn what_cannot_be_set_up_is_said_at_once() {
     let world = World::new();
     let none = world.dir.path().join("none.pem");
