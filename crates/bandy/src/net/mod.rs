@@ -10,6 +10,7 @@ pub mod ca;
 pub mod conn;
 pub mod messages;
 pub mod tls;
+pub mod trust;
 pub mod ws;
 
 mod accept;
