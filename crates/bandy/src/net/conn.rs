@@ -237,10 +237,6 @@ impl Conn {
         self.meter.opened
     }
 
-    pub(crate) fn meter(&self) -> &Arc<Meter> {
-        &self.meter
-    }
-
     /// The connection as messages, whatever its framing: on a stream a message is a line.
     pub fn messages(self) -> Messages {
         let max = self.message_bytes;
@@ -351,7 +347,11 @@ impl Conn {
     }
 
     pub(crate) fn failed(&self, doing: &str, cause: io::Error) -> Error {
-        Error::talking(self.meter.side, format!("{doing} {}", self.peer()), cause)
+        let act = format!("{doing} {}", self.peer());
+        match self.tls {
+            Some(_) => tls::explain(self.meter.side, act, cause),
+            None => Error::talking(self.meter.side, act, cause),
+        }
     }
 }
 

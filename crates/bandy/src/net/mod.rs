@@ -6,9 +6,11 @@
 //! listening on an event loop, accepted without a handshake, established in the connection's own task. The asking end
 //! goes `Endpoint -> Conn`.
 
+pub mod ca;
 pub mod conn;
 pub mod messages;
 pub mod tls;
+pub mod trust;
 pub mod ws;
 
 mod accept;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
+use crate::net::ca::names_for;
 use crate::net::conn::Conn;
 use crate::net::tls::{Acceptor, ServerTls};
 use crate::net::ws::Origins;
@@ -157,15 +158,9 @@ impl Server {
             bound.extend(bind(endpoint, inherited)?);
         }
         let endpoints: Vec<Endpoint> = bound.iter().map(|b| b.endpoint().clone()).collect();
-        let secure: Vec<Endpoint> = self
-            .endpoints
-            .iter()
-            .filter(|e| e.scheme().is_secure())
-            .cloned()
-            .collect();
-        let tls = match secure.is_empty() {
-            true => None,
-            false => Some(Acceptor::new(&self.tls, &secure)?),
+        let tls = match self.endpoints.iter().any(|e| e.scheme().is_secure()) {
+            true => Some(Acceptor::new(&self.tls, &names_for(&self.endpoints))?),
+            false => None,
         };
         let doors = Doors {
             tls,
@@ -189,7 +184,7 @@ impl Server {
             shared,
             endpoints,
             _own: own,
-            loops: loops.clone(),
+            _loops: loops.clone(),
         })
     }
 }
@@ -285,7 +280,8 @@ pub struct Running {
     endpoints: Vec<Endpoint>,
     /// The loop of a sequential server.
     _own: Option<Loops>,
-    loops: Arc<Loops>,
+    /// Kept alive for the conversations on them.
+    _loops: Arc<Loops>,
 }
 
 impl Running {
