@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::machine::Interrupt;
 use crate::pattern::{Pattern, SLICE_MAX};
 use crate::proc;
-use crate::subject::Running;
+use crate::running::Running;
 
 /// A server that moves nothing for so long has failed.
 const STALL_MAX: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::machine::Interrupt;
 use crate::pattern::Pattern;
 use crate::proc;
-use crate::subject::Running;
+use crate::running::Running;
 
 const MESSAGE: usize = 64;
 /// Source addresses are changed after so many, for one address has some 28,000 ports to lend and other connections hold some.

@@ -15,8 +15,11 @@ mod machine;
 mod pattern;
 mod proc;
 mod report;
+mod running;
 mod sample;
+mod stable;
 mod subject;
+mod tables;
 mod tcp;
 mod tokio_echo;
 mod udp;
@@ -31,8 +34,10 @@ use clap::{Parser, ValueEnum};
 
 use crate::machine::{Cores, Interrupt};
 use crate::report::{Once, Report, Row, Table, Work};
+use crate::running::Running;
 use crate::sample::Window;
-use crate::subject::{Server, Stable, Subject, Transport};
+use crate::stable::Stable;
+use crate::subject::{Server, Subject, Transport};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 const IDLE_CONNECTIONS: usize = 10_000;
@@ -162,7 +167,12 @@ fn run(args: &Args) -> Result<bool> {
         report.bulk = bench.once(
             "bulk",
             |server| bulk::measure(server, bytes, &bench.interrupt),
-            |server| !matches!(server, Server::Socat | Server::Ncat | Server::CUdp),
+            |server| {
+                !matches!(
+                    server,
+                    Server::Socat | Server::Ncat | Server::CUdp | Server::AsyncioTuned
+                )
+            },
         )?;
     }
     println!("{}", report.text());
@@ -244,7 +254,7 @@ impl Bench<'_> {
     fn once<T>(
         &self,
         what: &str,
-        measure: impl Fn(&subject::Running) -> Result<T>,
+        measure: impl Fn(&Running) -> Result<T>,
         fit: impl Fn(Server) -> bool,
     ) -> Result<Vec<Once<T>>> {
         let mut done = Vec::new();
@@ -275,6 +285,7 @@ impl Bench<'_> {
                 Server::Bandy,
                 Server::CEpoll,
                 Server::Asyncio,
+                Server::AsyncioTuned,
                 Server::Threaded,
                 Server::TokioMt,
                 Server::Socat,

@@ -13,8 +13,8 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::machine::Interrupt;
 use crate::pattern::Pattern;
+use crate::running::Running;
 use crate::sample::{Counting, Latencies, Sample, Window};
-use crate::subject::Running;
 
 const STAMP: usize = 8;
 const BUFFER: usize = 256 * 1024;
@@ -177,7 +177,8 @@ impl Talk {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(error).with_context(|| format!("sending on connection {}", self.id));
+                    return Err(error)
+                        .with_context(|| format!("sending on connection {}", self.id));
                 }
             }
         }

@@ -16,8 +16,8 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 
 use crate::machine::Interrupt;
 use crate::pattern::Pattern;
+use crate::running::Running;
 use crate::sample::{Counting, Latencies, Sample, Window};
-use crate::subject::Running;
 
 pub const BYTES: usize = 64;
 const STAMP: usize = 8;
