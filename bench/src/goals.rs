@@ -147,6 +147,7 @@ mod tests {
             per_second: 1.0,
             cpu_us,
             busy: 1.0,
+            others: 0.0,
             p50_us: 1.0,
             p99_us: 1.0,
             lost: 0.0,

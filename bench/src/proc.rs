@@ -33,6 +33,19 @@ pub fn cpu(root: u32) -> Result<Duration> {
     Ok(total)
 }
 
+/// CPU time of this process alone, without the servers it started.
+pub fn own_cpu() -> Result<Duration> {
+    cpu_of(std::process::id())
+}
+
+/// CPU time that the whole machine has spent on anything, all cores together.
+pub fn machine_cpu() -> Result<Duration> {
+    let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+    parse_machine(&text)
+        .map(ticks)
+        .context("understanding /proc/stat")
+}
+
 /// User memory of `pid` alone.
 pub fn memory(pid: u32) -> Result<Memory> {
     let path = format!("/proc/{pid}/status");
@@ -135,6 +148,17 @@ fn parse_schedstat(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(on_cpu))
 }
 
+/// The first line: user, nice, system, idle, iowait, irq, softirq, steal, and guest time that user already counts.
+fn parse_machine(text: &str) -> Option<u64> {
+    let fields = text.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = fields
+        .split_ascii_whitespace()
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let busy = |index: &usize| ticks.get(*index).copied();
+    [0, 1, 2, 5, 6, 7].iter().map(busy).sum()
+}
+
 fn parse_memory(status: &str) -> Option<Memory> {
     let kib = |name: &str| -> Option<u64> {
         let line = status
@@ -174,6 +198,13 @@ mod tests {
             Some(Duration::from_nanos(255_543))
         );
         assert_eq!(parse_schedstat(""), None);
+    }
+
+    #[test]
+    fn the_machine_is_busy_with_all_but_idling() {
+        let text = "cpu  1 20 300 7 9 4000 50000 600000 5 5\ncpu0 1 1 1 1\n";
+        assert_eq!(parse_machine(text), Some(654_321));
+        assert_eq!(parse_machine("cpu  1 2 3\n"), None);
     }
 
     #[test]

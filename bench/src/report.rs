@@ -163,9 +163,31 @@ impl Report {
         rows.chain(idle).chain(bulk).map(String::as_str).collect()
     }
 
+    /// A machine that does something else meanwhile measures that too.
+    fn disturbance(&self) -> Option<String> {
+        let rows = self.tables.iter().flat_map(|table| &table.rows);
+        let others: Vec<f64> = rows
+            .flat_map(|row| row.rounds.iter().flatten())
+            .map(|sample| sample.others)
+            .collect();
+        let worst = others.iter().copied().fold(0.0, f64::max);
+        let usual = median(others)?;
+        let verdict = if usual <= 0.1 {
+            "a quiet machine"
+        } else {
+            "**a busy machine: measure again**"
+        };
+        Some(format!(
+            "Everything else used {usual:.2} cores (median), {worst:.2} at worst: {verdict}."
+        ))
+    }
+
     /// Tables, then goals.
     pub fn text(&self) -> String {
         let mut text = String::new();
+        if let Some(disturbance) = self.disturbance() {
+            text += &format!("\n{disturbance}\n");
+        }
         for table in &self.tables {
             text += &format!("\n## {}\n\n{}", table.work.title(), tables::echo(table));
         }

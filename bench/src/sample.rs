@@ -18,6 +18,8 @@ pub struct Sample {
     pub busy: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    /// How many cores everything else on the machine used: what disturbed the measurement.
+    pub others: f64,
     /// Datagrams that were never answered, as a share of those sent.
     pub lost: f64,
 }
@@ -66,15 +68,16 @@ impl Latencies {
 pub struct Counting {
     pid: u32,
     cpu: Duration,
+    others: Duration,
     since: Instant,
 }
 
 impl Counting {
     pub fn open(pid: u32) -> Result<Counting> {
-        let cpu = proc::cpu(pid)?;
         Ok(Counting {
             pid,
-            cpu,
+            others: others_cpu(pid)?,
+            cpu: proc::cpu(pid)?,
             since: Instant::now(),
         })
     }
@@ -82,6 +85,9 @@ impl Counting {
     pub fn close(self, messages: u64, lost: u64, latencies: &mut Latencies) -> Result<Sample> {
         let seconds = self.since.elapsed().as_secs_f64();
         let cpu = proc::cpu(self.pid)?.saturating_sub(self.cpu).as_secs_f64();
+        let others = others_cpu(self.pid)?
+            .saturating_sub(self.others)
+            .as_secs_f64();
         anyhow::ensure!(
             messages > 0,
             "counting answers: there was none in {seconds:.1} s"
@@ -91,11 +97,18 @@ impl Counting {
             per_second: messages as f64 / seconds,
             cpu_us: cpu * 1e6 / messages as f64,
             busy: cpu / seconds,
+            others: others / seconds,
             p50_us: latencies.percentile_us(0.50),
             p99_us: latencies.percentile_us(0.99),
             lost: lost as f64 / (messages + lost) as f64,
         })
     }
+}
+
+/// What all but this program and the server `pid` have used.
+fn others_cpu(pid: u32) -> Result<Duration> {
+    let ours = proc::own_cpu()? + proc::cpu(pid)?;
+    Ok(proc::machine_cpu()?.saturating_sub(ours))
 }
 
 /// The middle value, or the mean of the two middle ones; None of nothing.
