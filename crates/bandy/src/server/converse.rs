@@ -35,7 +35,14 @@ pub(super) async fn converse(server: Arc<Shared>, incoming: Incoming) {
     let mut cut = pin!(server.drain.cut());
     // Registered before it is looked at: a cut between the two is not missed.
     cut.as_mut().enable();
-    let timer = tokio::time::sleep_until(next_deadline(&meter, &server.limits).into());
+    let first = match look(&meter, &server.limits, Instant::now()) {
+        Ok(first) => first,
+        Err(end) => {
+            record.end = end;
+            return;
+        }
+    };
+    let timer = tokio::time::sleep_until(first.into());
     let watch = Watch {
         call: server.service.call_boxed(conn),
         deadlines: pin!(timer),
@@ -122,40 +129,34 @@ impl<F: Future<Output = Result<()>> + Unpin> Future for Watch<'_, '_, F> {
             this.is_watched = true;
         }
         while this.deadlines.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if let Some(end) = passed(this.meter, this.limits, now) {
-                return Poll::Ready(end);
+            match look(this.meter, this.limits, Instant::now()) {
+                Ok(next) => this.deadlines.as_mut().reset(next.into()),
+                Err(end) => return Poll::Ready(end),
             }
-            this.deadlines
-                .as_mut()
-                .reset(next_deadline(this.meter, this.limits).into());
         }
         Poll::Pending
     }
 }
 
-fn passed(meter: &Meter, limits: &Limits, now: Instant) -> Option<End> {
-    if let Some(lifetime) = limits.lifetime
-        && now >= meter.opened + lifetime
-    {
-        return Some(End::Lifetime(lifetime));
-    }
-    match limits.idle {
-        Some(idle) if now >= meter.last_active() + idle => Some(End::Idle(idle)),
-        _ => None,
-    }
-}
-
-fn next_deadline(meter: &Meter, limits: &Limits) -> Instant {
+/// What is over now, or else when to look again.
+fn look(meter: &Meter, limits: &Limits, now: Instant) -> std::result::Result<Instant, End> {
     // Later than any process runs; `Instant` cannot hold much more.
-    let never = meter.opened + Duration::from_secs(30 * 365 * 24 * 3600);
-    let idle = limits
-        .idle
-        .and_then(|idle| meter.last_active().checked_add(idle));
-    let lifetime = limits
-        .lifetime
-        .and_then(|lifetime| meter.opened.checked_add(lifetime));
-    idle.unwrap_or(never).min(lifetime.unwrap_or(never))
+    let mut next = now + Duration::from_secs(30 * 365 * 24 * 3600);
+    if let Some(lifetime) = limits.lifetime {
+        let left = lifetime.saturating_sub(now.saturating_duration_since(meter.opened));
+        if left.is_zero() {
+            return Err(End::Lifetime(lifetime));
+        }
+        next = next.min(now + left);
+    }
+    if let Some(idle) = limits.idle {
+        let left = idle.saturating_sub(meter.idle_for());
+        if left.is_zero() {
+            return Err(End::Idle(idle));
+        }
+        next = next.min(now + left);
+    }
+    Ok(next)
 }
 
 /// What a conversation's line in the log says. Logs when dropped.
