@@ -40,11 +40,17 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs (on stderr)")]
 pub struct Log {
-    /// How log lines are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// How log lines are written: text or json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub log: LogFormat,
-    /// The least important lines to log [default: info, or what BANDY_LOG says]
-    #[arg(long, global = true, value_name = "LEVEL")]
+    /// What to log: off, error, warn, info, debug or trace [default: info, or BANDY_LOG]
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
 
@@ -120,7 +126,7 @@ bandy serve SERVICE URL... [OPTIONS]
 Services:
   echo            what it received, byte for byte
   greet TEXT      TEXT to whoever connects
-  reply TEMPLATE  a template for each message, with {message} {peer} {local} {time} {n}
+  reply TEMPLATE  a template for each message; its fields, in {braces}: message peer local time n
   discard         nothing, to whatever comes
   chargen         printable characters without end
   exec -- CMD     a program for each connection: its stdin and stdout
@@ -166,7 +172,7 @@ pub struct ServeArgs {
 
 /// What some services can be told.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Of some services")]
+#[command(next_help_heading = "Service options")]
 pub struct ServiceOptions {
     /// greet: the text, where it could be taken for a URL
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -174,7 +180,7 @@ pub struct ServiceOptions {
     /// reply: the template, where it could be taken for a URL
     #[arg(long, value_name = "TEMPLATE", allow_hyphen_values = true)]
     pub template: Option<String>,
-    /// reply: answer an unfinished line after this long, or "none" [default: 200ms]
+    /// reply: answer an unfinished line after this long, or none [default: 200ms]
     #[arg(long, value_name = "TIME")]
     pub pause: Option<String>,
     /// exec: how many programs may run at once [default: 100]
@@ -198,7 +204,7 @@ pub struct TlsOptions {
     /// Whether clients must show one: required or optional [default: required]
     #[arg(long, value_name = "WHETHER")]
     pub clients: Option<String>,
-    /// Web pages that may open a WebSocket besides those of this machine, "*" for all (repeatable)
+    /// Another web page that may open a WebSocket, as in https://app.example; "*" for all
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
 }
@@ -216,10 +222,10 @@ pub struct LimitOptions {
     /// For the TLS and WebSocket handshakes [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub handshake: Option<String>,
-    /// Close a connection that was silent this long, or "none" [default: 5m]
+    /// Close a connection that was silent this long, or none [default: 5m]
     #[arg(long, value_name = "TIME")]
     pub idle: Option<String>,
-    /// Close a connection after this long, or "none" [default: none]
+    /// Close a connection after this long, or none [default: none]
     #[arg(long, value_name = "TIME")]
     pub lifetime: Option<String>,
     /// How long conversations may go on after SIGTERM [default: 10s]

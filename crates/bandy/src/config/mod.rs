@@ -213,6 +213,14 @@ mod tests {
             said("service = \"ecko\"\nlisten = [\"tcp://:1\",\nmodel = \"async\"\n[server.t]\n"),
             "c:2:11: there is no service `ecko`\nc:3:10: this `[` is never closed"
         );
+        assert_eq!(
+            said("listen = [\"tcp://:1]\nmodel = \"x\"\nname\nservice = {\ndrain = \"1s\"\n"),
+            "c:2:21: the string is never closed\n\
+             c:3:9: `model` cannot be `x`\n\
+             c:4:5: `name` has no value\n\
+             c:5:11: this `{` is never closed\n\
+             c:6:1: server `s` has no key `drain`"
+        );
     }
 
     #[test]
