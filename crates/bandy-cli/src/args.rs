@@ -40,7 +40,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs (on stderr)")]
 pub struct Log {
-    /// How log lines are written: text or json
+    /// text or json
     #[arg(
         long,
         global = true,
@@ -49,7 +49,7 @@ pub struct Log {
         hide_possible_values = true
     )]
     pub log: LogFormat,
-    /// What to log: off, error, warn, info, debug or trace [default: info, or BANDY_LOG]
+    /// off, error, warn, info, debug or trace [default: BANDY_LOG, or info]
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
@@ -152,7 +152,7 @@ pub struct ServeArgs {
     #[arg(value_name = "CMD", last = true, hide = true)]
     pub command: Vec<String>,
 
-    /// The server's name in logs and in the configuration [default: the service's]
+    /// The server's name in logs and configuration [default: the service's]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// How connections are run: async, threads or sequential [default: async]
@@ -180,7 +180,7 @@ pub struct ServiceOptions {
     /// reply: the template, where it could be taken for a URL
     #[arg(long, value_name = "TEMPLATE", allow_hyphen_values = true)]
     pub template: Option<String>,
-    /// reply: answer an unfinished line after this long, or none [default: 200ms]
+    /// reply: answer an unfinished line after this, or none [default: 200ms]
     #[arg(long, value_name = "TIME")]
     pub pause: Option<String>,
     /// exec: how many programs may run at once [default: 100]
@@ -204,7 +204,7 @@ pub struct TlsOptions {
     /// Whether clients must show one: required or optional [default: required]
     #[arg(long, value_name = "WHETHER")]
     pub clients: Option<String>,
-    /// Another web page that may open a WebSocket, as in https://app.example; "*" for all
+    /// Web page that may open a WebSocket, as in https://app.example, or *; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
 }

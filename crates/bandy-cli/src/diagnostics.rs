@@ -62,12 +62,7 @@ fn on_the_command_line(renderer: &Renderer, d: &Diagnostic) -> String {
     let title = level(d.severity).primary_title(title);
     let mut text = renderer.render(&[Group::with_title(title)]);
     if let Some(help) = &d.help {
-        let try_this = if help.starts_with("did you mean") {
-            ""
-        } else {
-            "try: "
-        };
-        text.push_str(&format!("\n  {try_this}{help}"));
+        text.push_str(&format!("\n  help: {help}"));
     }
     text
 }

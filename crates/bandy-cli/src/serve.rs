@@ -189,9 +189,9 @@ impl Said {
             return Err(report::usage(act, "no program is given", hint));
         }
         if said.urls.is_empty() && Spec::NAMES.contains(&service) {
-            let sample = match (what, by_flag) {
-                ("", _) | (_, true) => String::new(),
-                _ => format!("{what} "),
+            let sample = match &said.text {
+                Some(text) => format!("{text:?} "),
+                None => String::new(),
             };
             let dashes = if service == "exec" { " -- CMD" } else { "" };
             let hint = format!("bandy serve {service} {sample}tcp://:7000{dashes}");

@@ -306,5 +306,5 @@ fn cannot_stand(spec: &Spec, endpoint: &Endpoint, at: &Origin) -> Diagnostic {
         format!("`{spec}` cannot stand on {scheme} ({})", scheme.carries()),
     )
     .label(format!("not for `{spec}`"))
-    .help(format!("`{spec}` can stand on {}", schemes.join(", ")))
+    .help(format!("listen on {}", listed(&schemes, "or")))
 }
