@@ -34,8 +34,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
-    // Kept until the end: dropping it writes what is still in the queue.
-    let _log = log::start(&cli.log);
+    let log = log::start(&cli.log);
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
@@ -43,6 +42,8 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
     };
+    // Writes what is still in the queue, so that an error is the last line.
+    drop(log);
     match done {
         Ok(code) => code.into(),
         Err(error) => {

@@ -109,14 +109,18 @@ fn parse_in(source: Source, folder: &Path) -> Result<(Plan, Report), Report> {
 
 fn read_file(path: &Path) -> io::Result<String> {
     use io::Read;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        let why = format!("it is larger than {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let invalid = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return invalid(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
-    Ok(text)
+    String::from_utf8(bytes).or_else(|e| {
+        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&b| b == b'\n').count() + 1;
+        invalid(format!("line {line} is not UTF-8 text"))
+    })
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ fn meant_by(name: &str) -> Option<Meant> {
     }
 }
 
-/// Services that DESIGN has and this version does not.
+/// Services that a later version will have.
 const LATER: [&str; 4] = ["files", "api", "chat", "balance"];
 
 /// The service, [`Spec::Echo`] standing in for one that could not be told.

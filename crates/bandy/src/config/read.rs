@@ -66,7 +66,7 @@ pub(super) fn read(text: &str) -> Read {
 fn pass(text: &str, patched: &str, read: &mut Read) -> Option<(Range<usize>, &'static str)> {
     let (root, mut errors) = DeTable::parse_recoverable(patched);
     read.root = table(root.get_ref());
-    let at = |e: &toml::de::Error| e.span().map_or(0, |s| s.start.min(text.len()));
+    let at = |e: &toml::de::Error| floor(text, e.span().map_or(0, |span| span.start));
     errors.sort_by_key(at);
     // A bracket that stays open takes in everything behind it, and what the parser says about that helps nobody.
     let is_unclosed = |e: &&toml::de::Error| e.message().starts_with("unclosed ");
@@ -170,6 +170,16 @@ fn first_open(table: &Table, text: &str, unclosed: &[usize]) -> Option<usize> {
     table.0.iter().filter_map(here).min()
 }
 
+/// The place, or the one before it where a character begins: a place in a patched text may be inside one of the
+/// original's.
+fn floor(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
 fn line_around(text: &str, at: usize) -> Range<usize> {
     let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
     let end = text[at..].find('\n').map_or(text.len(), |n| at + n);
@@ -212,8 +222,8 @@ fn value(spanned: &Spanned<DeValue<'_>>) -> Value {
 /// Says in a reader's words what the parser says in its own, where that is a common slip.
 fn syntax_error(text: &str, error: &toml::de::Error, root: &Table) -> Diagnostic {
     let span = error.span().unwrap_or(0..0);
-    let end = span.end.min(text.len());
-    let span = span.start.min(end)..end;
+    let end = floor(text, span.end);
+    let span = floor(text, span.start).min(end)..end;
     let written = &text[span.clone()];
     let line = line_around(text, span.start);
     let key = text[line.start..span.start]
