@@ -1,5 +1,7 @@
 //! Both ends of the client-server conversation.
 
+pub mod app;
+pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod limits;
