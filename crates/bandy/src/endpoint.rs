@@ -318,7 +318,10 @@ impl EndpointError {
                 } else {
                     rest
                 };
-                format!("put what is spoken in front, as in `tcp://{sample}`")
+                format!(
+                    "put what is spoken in front, as in `tcp://{}`",
+                    Printable(sample)
+                )
             }
             Why::UnknownScheme(scheme) => match nearest_scheme(scheme) {
                 Some(near) => format!("did you mean `{near}://`?"),
@@ -665,6 +668,10 @@ mod tests {
             (
                 ":7000",
                 "`:7000` is not an endpoint: it names no scheme; put what is spoken in front, as in `tcp://:7000`",
+            ),
+            (
+                "\u{1b}[2J:1",
+                "`\\u{1b}[2J:1` is not an endpoint: it names no scheme; put what is spoken in front, as in `tcp://\\u{1b}[2J:1`",
             ),
             (
                 "//:7000",
