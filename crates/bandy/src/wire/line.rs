@@ -112,7 +112,8 @@ impl Lines {
         }))
     }
 
-    /// What is held of a line that did not end, now that no more is waited for.
+    /// What is held of a line that did not end, now that no more is waited for. A CR at its end could have been half of
+    /// a line end, and so is not counted against the limit.
     pub fn take_open(&mut self) -> Option<Line> {
         self.seen = 0;
         let text = std::mem::take(&mut self.held).freeze();
