@@ -188,8 +188,14 @@ impl LocalCa {
 
 /// The SHA-256 of a certificate, in 64 hex digits.
 pub fn fingerprint(cert: &CertificateDer<'_>) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, cert);
-    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    digest(cert, 32)
+}
+
+/// The first `n` bytes of the SHA-256 of `data`, in hex digits.
+fn digest(data: &[u8], n: usize) -> String {
+    let all = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data);
+    let bytes = all.as_ref().iter().take(n);
+    bytes.map(|b| format!("{b:02x}")).collect()
 }
 
 impl fmt::Debug for LocalCa {
@@ -223,7 +229,7 @@ fn create_cert(dir: &Path, key: &KeyPair) -> Result<(CertificateDer<'static>, St
     let path = dir.join(CERT_FILE);
     let now = SystemTime::now();
     let mut params = params(
-        &common_name(),
+        &common_name(key),
         whole_seconds(now - BACKDATED),
         whole_seconds(now + CA_LIFETIME),
     );
@@ -242,19 +248,23 @@ fn create_cert(dir: &Path, key: &KeyPair) -> Result<(CertificateDer<'static>, St
     read_cert(dir)?.ok_or_else(|| vanished(dir, &path))
 }
 
-/// `Bandy local CA (user@host)`, so that a person who finds it among a system's CAs knows whose it is.
-fn common_name() -> String {
+/// `Bandy local CA (user@host 1f2e3d4c)`, so that a person who finds it among a system's CAs knows whose it is.
+///
+/// The digits are the key's. Two CAs with one name would be taken for each other: who trusts a user's former CA would
+/// be told of a bad signature, not of an issuer that is not trusted.
+fn common_name(key: &KeyPair) -> String {
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
         .unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string());
     let host = names::machine_name().unwrap_or_else(|| "localhost".to_owned());
+    let digits = digest(key.public_key_raw(), 4);
     let owner: String = format!("{user}@{host}")
         .chars()
         .filter(char::is_ascii_graphic)
-        .take(COMMON_NAME_MAX - "Bandy local CA ()".len())
+        .take(COMMON_NAME_MAX - "Bandy local CA ( )".len() - digits.len())
         .collect();
-    format!("Bandy local CA ({owner})")
+    format!("Bandy local CA ({owner} {digits})")
 }
 
 fn read_key(dir: &Path) -> Result<Option<KeyPair>> {

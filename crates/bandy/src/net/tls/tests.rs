@@ -191,6 +191,15 @@ async fn an_unknown_issuer_is_refused_unless_one_insists() {
     meet(&acceptor, &insecure, elsewhere).await.1.unwrap();
 }
 
+/// As after a user's local CA was made anew: the system may still trust the old one, which was called much the same.
+#[tokio::test]
+async fn another_ca_of_the_same_user_is_an_unknown_issuer_not_a_bad_signature() {
+    let (former, world) = (World::new(), World::new());
+    let acceptor = world.acceptor(&ClientAuth::None);
+    let e = refused(meet(&acceptor, &former.trusting(), localhost()).await.1);
+    assert!(e.to_string().ends_with("is not trusted"), "{e}");
+}
+
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
     let world = World::new();
