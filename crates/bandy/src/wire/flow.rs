@@ -148,3 +148,6 @@ impl<K: Hash + Ord + Clone, V> Flows<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
