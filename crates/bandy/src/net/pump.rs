@@ -159,6 +159,7 @@ impl Pump {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// A megabyte through a pipe of seven bytes: every write is partial, every byte arrives, in order.
@@ -180,5 +181,117 @@ mod tests {
         read.expect("the pump answers");
         assert!(got == sent, "{} bytes came back", got.len());
         answering.await.expect("no panic").expect("no failure");
+    }
+
+    /// A peer that reads and writes as it likes: `true` in `moods` is a poll that gets nothing, and sizes go round.
+    #[derive(Debug)]
+    struct Moody {
+        moods: Vec<bool>,
+        sizes: Vec<usize>,
+        polls: usize,
+        says: Vec<u8>,
+        /// Whether everything was written and flushed whenever more was asked for.
+        was_patient: bool,
+        said: usize,
+        heard: Vec<u8>,
+        flushed: usize,
+        shut: bool,
+    }
+
+    impl Moody {
+        /// How much this poll moves, at most; `None` where it gets nothing. The waker is called: it may try again.
+        fn mood(&mut self, cx: &mut Context<'_>) -> Option<usize> {
+            self.polls += 1;
+            let (moods, sizes) = (&self.moods, &self.sizes);
+            if moods[self.polls % moods.len()] {
+                cx.waker().wake_by_ref();
+                return None;
+            }
+            Some(sizes[self.polls % sizes.len()])
+        }
+    }
+
+    impl AsyncRead for Moody {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.was_patient &= self.said == self.heard.len() && self.flushed == self.heard.len();
+            let Some(most) = self.mood(cx) else {
+                return Poll::Pending;
+            };
+            let from = self.said;
+            let n = most.min(self.says.len() - from).min(buf.remaining());
+            buf.put_slice(&self.says[from..from + n]);
+            self.said += n;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Moody {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let Some(most) = self.mood(cx) else {
+                return Poll::Pending;
+            };
+            let n = most.min(buf.len());
+            self.heard.extend_from_slice(&buf[..n]);
+            Poll::Ready(Ok(n))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.mood(cx).is_none() {
+                return Poll::Pending;
+            }
+            self.flushed = self.heard.len();
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.mood(cx).is_none() {
+                return Poll::Pending;
+            }
+            self.shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_peer_does_it_gets_its_bytes_back(
+            says: Vec<u8>,
+            mut moods in prop::collection::vec(any::<bool>(), 0..9),
+            sizes in prop::collection::vec(1..40_usize, 1..7),
+        ) {
+            moods.push(false);
+            let mut peer = Moody {
+                moods,
+                sizes,
+                polls: 0,
+                says: says.clone(),
+                was_patient: true,
+                said: 0,
+                heard: Vec::new(),
+                flushed: 0,
+                shut: false,
+            };
+            let mut pump = Pump::default();
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut left = 100_000;
+            while pump.poll(&mut cx, &mut Around(&mut peer)).is_pending() {
+                // Nothing is kept while the pump waits for bytes to come.
+                let is_waiting_to_read = peer.flushed == peer.said;
+                prop_assert!(!is_waiting_to_read || pump.spill.capacity() == 0);
+                left -= 1;
+                prop_assert!(left > 0, "no progress");
+            }
+            prop_assert_eq!(&peer.heard, &says);
+            prop_assert!(peer.was_patient, "read on before the writer had everything");
+            prop_assert!(peer.shut && peer.flushed == says.len());
+        }
     }
 }

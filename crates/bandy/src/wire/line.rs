@@ -139,6 +139,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn all(lines: &mut Lines) -> Vec<(String, Ending)> {
         let mut out = Vec::new();
@@ -176,17 +177,48 @@ mod tests {
         lines.feed(b"abc\r");
         assert_eq!(lines.take(), Ok(None), "the CR may be half of a line end");
         lines.feed(b"\nabcd\n");
-        assert_eq!(all_but_error(&mut lines), 1);
+        assert!(lines.take().is_ok_and(|line| line.is_some()));
+        assert_eq!(lines.take(), Err(TooLong { max: 3 }));
         let mut lines = Lines::new(3);
         lines.feed(b"abcd");
         assert_eq!(lines.take(), Err(TooLong { max: 3 }));
     }
 
-    fn all_but_error(lines: &mut Lines) -> usize {
-        let mut count = 0;
-        while let Ok(Some(_)) = lines.take() {
-            count += 1;
+    proptest! {
+        /// An idle connection costs no buffer, and a busy one that of its unfinished line.
+        #[test]
+        fn holds_what_is_not_yet_a_line_and_nothing_else(
+            chunks in prop::collection::vec("[a-c\r\n]{0,12}", 0..30),
+            max in 1..10_usize,
+        ) {
+            let mut lines = Lines::new(max);
+            let mut fed = String::new();
+            for chunk in &chunks {
+                lines.feed(chunk.as_bytes());
+                fed.push_str(chunk);
+                if all_but_error(&mut lines).is_none() {
+                    return Ok(());
+                }
+                let unfinished = fed.rsplit('\n').next().unwrap_or_default();
+                prop_assert_eq!(&lines.held[..], unfinished.as_bytes());
+                prop_assert!(lines.held.len() <= max + 1, "a CR may stand beyond the limit");
+                prop_assert_eq!(lines.is_open(), !unfinished.is_empty());
+                prop_assert!(lines.is_open() || lines.held.capacity() == 0);
+            }
+            let _ = lines.take_open();
+            prop_assert_eq!(lines.held.capacity(), 0);
         }
-        count
+    }
+
+    /// How many lines there were; `None` where one was too long.
+    fn all_but_error(lines: &mut Lines) -> Option<usize> {
+        let mut count = 0;
+        loop {
+            match lines.take() {
+                Ok(Some(_)) => count += 1,
+                Ok(None) => return Some(count),
+                Err(_) => return None,
+            }
+        }
     }
 }
