@@ -1,6 +1,55 @@
-//! The bandy program.
+//! The bandy program: both ends of the client-server conversation.
+//!
+//! One file a command; [`args`] has what was typed, and the library does the work. Only this crate prints or exits.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program talks to its user"
+)]
+
+mod args;
+mod check;
+mod completions;
+mod diagnostics;
+mod exit;
+mod log;
+mod report;
+mod run;
+mod serve;
+mod start;
 #[allow(dead_code)] // Until the command line names it.
 mod trust;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // `--help` and `--version` come this way too; clap knows which stream and which code.
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    // Kept until the end: dropping it writes what is still in the queue.
+    let _log = log::start(&cli.log);
+    let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
+    };
+    match done {
+        Ok(code) => code.into(),
+        Err(error) => {
+            report::error(&error);
+            exit::Code::of(&error).into()
+        }
+    }
+}

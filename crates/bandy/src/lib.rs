@@ -1,5 +1,6 @@
 //! Both ends of the client-server conversation.
 
+pub mod config;
 pub mod endpoint;
 pub mod error;
 pub mod limits;

@@ -1,0 +1,262 @@
+//! The command line as it is typed. What it means is found out by the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bandy",
+    version,
+    about = "Both ends of the client-server conversation",
+    after_help = "\
+Examples:
+  bandy serve echo tcp://:7000 udp://:7000    answer with what was received
+  bandy run                                   run what ./bandy.toml declares
+  bandy check                                 say what is wrong with ./bandy.toml",
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// One variant a command, one file each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(RunArgs),
+    Check(CheckArgs),
+    Serve(Box<ServeArgs>),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// How and what to log, with every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs (on stderr)")]
+pub struct Log {
+    /// How log lines are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log: LogFormat,
+    /// The least important lines to log [default: info, or what BANDY_LOG says]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// As a filter has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Off => "off",
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+/// Run the servers that a configuration file declares
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SIGTERM or Ctrl-C lets conversations finish, a second one ends at once.
+Each listener is announced on stdout: listening on tcp://127.0.0.1:7000 (echo)")]
+pub struct RunArgs {
+    /// The configuration file
+    #[arg(default_value = "bandy.toml")]
+    pub file: PathBuf,
+}
+
+/// Check a configuration file without running it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bandy check                            is ./bandy.toml right?
+  bandy check --print prod.toml          every setting, defaults included
+  bandy check --json | jq .diagnostics   for editors and scripts")]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(default_value = "bandy.toml")]
+    pub file: PathBuf,
+    /// Print the configuration as TOML with every default written out
+    #[arg(long)]
+    pub print: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Serve one thing, without a file
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "\
+bandy serve SERVICE URL... [OPTIONS]
+       bandy serve greet TEXT URL... [OPTIONS]
+       bandy serve reply TEMPLATE URL... [OPTIONS]
+       bandy serve exec URL... [OPTIONS] -- CMD [ARG]...",
+    after_help = "\
+Services:
+  echo            what it received, byte for byte
+  greet TEXT      TEXT to whoever connects
+  reply TEMPLATE  a template for each message, with {message} {peer} {local} {time} {n}
+  discard         nothing, to whatever comes
+  chargen         printable characters without end
+  exec -- CMD     a program for each connection: its stdin and stdout
+
+URLs:
+  tcp://:7000  udp://:7000  tls://:7443  ws://:7080/chat  wss://:7443  unix:///run/app.sock
+  No host is this machine only; every interface is 0.0.0.0 or [::]. Port 0 takes a free port.
+
+Examples:
+  bandy serve echo tcp://:7000 udp://:7000 tls://:7443
+  bandy serve reply \"Server received: {message}\" tcp://:7002
+  bandy serve exec tcp://:9000 --programs 10 -- ./handler.py --verbose
+  bandy serve echo tcp://:7000 --idle 1m --print-config > bandy.toml"
+)]
+pub struct ServeArgs {
+    /// What answers
+    #[arg(value_name = "SERVICE", hide = true)]
+    pub service: String,
+    /// Where to listen, and greet's text or reply's template
+    #[arg(value_name = "URL", hide = true)]
+    pub urls: Vec<String>,
+    /// The program that exec runs, with its arguments
+    #[arg(value_name = "CMD", last = true, hide = true)]
+    pub command: Vec<String>,
+
+    /// The server's name in logs and in the configuration [default: the service's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// How connections are run: async, threads or sequential [default: async]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Print the configuration file that means the same, and serve nothing
+    #[arg(long)]
+    pub print_config: bool,
+
+    #[command(flatten)]
+    pub service_options: ServiceOptions,
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// What some services can be told.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Of some services")]
+pub struct ServiceOptions {
+    /// greet: the text, where it could be taken for a URL
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: Option<String>,
+    /// reply: the template, where it could be taken for a URL
+    #[arg(long, value_name = "TEMPLATE", allow_hyphen_values = true)]
+    pub template: Option<String>,
+    /// reply: answer an unfinished line after this long, or "none" [default: 200ms]
+    #[arg(long, value_name = "TIME")]
+    pub pause: Option<String>,
+    /// exec: how many programs may run at once [default: 100]
+    #[arg(long, value_name = "N")]
+    pub programs: Option<String>,
+}
+
+/// Of `tls` and `wss` listeners, and who may open WebSockets.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS and WebSocket")]
+pub struct TlsOptions {
+    /// Your own certificate chain, a PEM file [default: one by the local CA]
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<String>,
+    /// The certificate's private key, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<String>,
+    /// Ask clients for a certificate that these CAs vouch for, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<String>,
+    /// Whether clients must show one: required or optional [default: required]
+    #[arg(long, value_name = "WHETHER")]
+    pub clients: Option<String>,
+    /// Web pages that may open a WebSocket besides those of this machine, "*" for all (repeatable)
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: Vec<String>,
+}
+
+/// Times are as in 200ms, 10s, 5m, 1h30m; sizes as in 512, 64KiB, 10MB.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits (times as in 200ms, 10s, 1m30s; sizes as in 64KiB, 10MB)")]
+pub struct LimitOptions {
+    /// Connections open at once [default: 20000; 1000 with threads]
+    #[arg(long, value_name = "N")]
+    pub connections: Option<String>,
+    /// What those beyond do: wait or refuse [default: wait]
+    #[arg(long, value_name = "WHAT")]
+    pub overload: Option<String>,
+    /// For the TLS and WebSocket handshakes [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub handshake: Option<String>,
+    /// Close a connection that was silent this long, or "none" [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    pub idle: Option<String>,
+    /// Close a connection after this long, or "none" [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub lifetime: Option<String>,
+    /// How long conversations may go on after SIGTERM [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<String>,
+    /// The longest line or WebSocket message [default: 1MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub message: Option<String>,
+    /// UDP peers remembered at once [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub flows: Option<String>,
+    /// Forget a UDP peer that was silent this long [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub flow_idle: Option<String>,
+    /// Datagrams of one peer that may wait [default: 256]
+    #[arg(long, value_name = "N")]
+    pub flow_queue: Option<String>,
+}
+
+/// Print a shell's completion script
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bandy completions bash > ~/.local/share/bash-completion/completions/bandy
+  bandy completions fish > ~/.config/fish/completions/bandy.fish")]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Print the manual page
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bandy man | man -l -          the whole program
+  bandy man serve | man -l -    one command")]
+pub struct ManArgs {
+    /// One command's page
+    pub command: Option<String>,
+}

@@ -1,0 +1,23 @@
+//! `bandy run`: what a configuration file declares.
+
+use bandy::config;
+use bandy::error::Error;
+
+use crate::args::RunArgs;
+use crate::exit::Code;
+use crate::{diagnostics, start};
+
+/// Runs a configuration file.
+pub fn run(args: &RunArgs) -> Result<Code, Error> {
+    match config::load(&args.file) {
+        Ok((plan, report)) => {
+            diagnostics::print(&report);
+            start::start(plan)
+        }
+        Err(config::Failed::Unread(error)) => Err(error),
+        Err(config::Failed::Invalid(report)) => {
+            diagnostics::print(&report);
+            Ok(Code::Usage)
+        }
+    }
+}

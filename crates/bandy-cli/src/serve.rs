@@ -1,0 +1,227 @@
+//! `bandy serve`: one server from the command line.
+//!
+//! It writes the configuration that a file would hold, and from there goes the file's way.
+
+use bandy::config::diagnostic::Origin;
+use bandy::config::raw::{Config, Data, Table};
+use bandy::config::{self, Report};
+use bandy::error::Error;
+use bandy::services::Spec;
+
+use crate::args::ServeArgs;
+use crate::exit::Code;
+use crate::{diagnostics, report, start};
+
+/// Serves one thing.
+pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
+    let config = written(args)?;
+    let (plan, found) = match config::check(&config) {
+        Ok(done) => done,
+        Err(found) => return invalid(&found),
+    };
+    diagnostics::print(&found);
+    if args.print_config {
+        return report::result(&config.to_toml());
+    }
+    start::start(plan)
+}
+
+fn invalid(found: &Report) -> Result<Code, Error> {
+    diagnostics::print(found);
+    eprintln!("For more information, try `bandy serve --help`.");
+    Ok(Code::Usage)
+}
+
+/// The configuration that the arguments mean.
+fn written(args: &ServeArgs) -> Result<Config, Error> {
+    let said = Said::sort(args)?;
+    let name = args.name.as_ref().unwrap_or(&args.service);
+    let mut config = Config::default();
+    let mut server = Table::default();
+    let url = flag("URL");
+    server.set(&["listen"], Data::texts(&said.urls, &url), url.clone());
+    write_service(&mut server, args, &said);
+    write_options(&mut server, args);
+    let origin = flag(if args.name.is_some() {
+        "--name"
+    } else {
+        "SERVICE"
+    });
+    config
+        .root
+        .set(&["server", name], Data::Table(server), origin);
+    Ok(config)
+}
+
+fn flag(name: &str) -> Origin {
+    Origin::Flag(name.to_owned())
+}
+
+/// `service = "echo"`, or with an option `service.reply = { … }`.
+fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
+    let name = args.service.as_str();
+    let options = &args.service_options;
+    server.set(&["service"], name, flag("SERVICE"));
+    let mut set = |key: &str, data: Data, origin: &str| {
+        server.set(&["service", name, key], data, flag(origin));
+    };
+    let text = |text: &String| Data::Text(text.clone());
+    match (&said.text, name) {
+        (Some(said), "greet") => set("text", text(said), "TEXT"),
+        (Some(said), _) => set("template", text(said), "TEMPLATE"),
+        (None, _) => {}
+    }
+    if !args.command.is_empty() {
+        let command = Data::texts(&args.command, &flag("CMD"));
+        set("command", command, "CMD");
+    }
+    for (key, origin, value) in [
+        ("text", "--text", &options.text),
+        ("template", "--template", &options.template),
+        ("pause", "--pause", &options.pause),
+    ] {
+        if let Some(value) = value {
+            set(key, text(value), origin);
+        }
+    }
+    if let Some(programs) = &options.programs {
+        set("programs", Data::from_flag(programs), "--programs");
+    }
+}
+
+fn write_options(server: &mut Table, args: &ServeArgs) {
+    let (tls, limits) = (&args.tls, &args.limits);
+    let texts = [
+        (&["model"][..], "--model", &args.model),
+        (&["tls", "cert"], "--cert", &tls.cert),
+        (&["tls", "key"], "--key", &tls.key),
+        (&["tls", "client_ca"], "--client-ca", &tls.client_ca),
+        (&["tls", "clients"], "--clients", &tls.clients),
+        (&["limits", "overload"], "--overload", &limits.overload),
+    ];
+    for (path, origin, value) in texts {
+        if let Some(value) = value {
+            server.set(path, value.as_str(), flag(origin));
+        }
+    }
+    if !tls.origin.is_empty() {
+        let origin = flag("--origin");
+        let origins = Data::texts(&tls.origin, &origin);
+        server.set(&["origins"], origins, origin);
+    }
+    let quantities = [
+        ("connections", "--connections", &limits.connections),
+        ("handshake", "--handshake", &limits.handshake),
+        ("idle", "--idle", &limits.idle),
+        ("lifetime", "--lifetime", &limits.lifetime),
+        ("drain", "--drain", &limits.drain),
+        ("message", "--message", &limits.message),
+        ("flows", "--flows", &limits.flows),
+        ("flow_idle", "--flow-idle", &limits.flow_idle),
+        ("flow_queue", "--flow-queue", &limits.flow_queue),
+    ];
+    for (key, origin, value) in quantities {
+        if let Some(value) = value {
+            server.set(&["limits", key], Data::from_flag(value), flag(origin));
+        }
+    }
+}
+
+/// The positional arguments, told apart.
+struct Said {
+    urls: Vec<String>,
+    /// greet's text or reply's template, where no flag gives it.
+    text: Option<String>,
+}
+
+impl Said {
+    fn sort(args: &ServeArgs) -> Result<Said, Error> {
+        let service = args.service.as_str();
+        let act = format!("serving `{}`", service.escape_debug());
+        if is_url(service) {
+            let hint = format!("bandy serve echo {service}");
+            return Err(report::usage(
+                act,
+                "the service stands before the URLs",
+                hint,
+            ));
+        }
+        let options = &args.service_options;
+        let (what, by_flag) = match service {
+            "greet" => ("TEXT", options.text.is_some()),
+            "reply" => ("TEMPLATE", options.template.is_some()),
+            // Whatever is no URL is a URL that is wrong, and the check says what is.
+            _ => ("", true),
+        };
+        let mut said = Said {
+            urls: Vec::new(),
+            text: None,
+        };
+        if what.is_empty() || by_flag {
+            said.urls = args.urls.clone();
+        } else {
+            let (urls, texts): (Vec<_>, Vec<_>) =
+                args.urls.iter().cloned().partition(|a| is_url(a));
+            said.urls = urls;
+            said.text = one_text(service, what, texts)?;
+        }
+        if service == "exec" && args.command.is_empty() {
+            let hint =
+                "put the program behind two dashes: bandy serve exec tcp://:9000 -- ./handler.py";
+            return Err(report::usage(act, "no program is given", hint));
+        }
+        if said.urls.is_empty() && Spec::NAMES.contains(&service) {
+            let sample = match (what, by_flag) {
+                ("", _) | (_, true) => String::new(),
+                _ => format!("{what} "),
+            };
+            let dashes = if service == "exec" { " -- CMD" } else { "" };
+            let hint = format!("bandy serve {service} {sample}tcp://:7000{dashes}");
+            return Err(report::usage(act, "no URL says where", hint));
+        }
+        Ok(said)
+    }
+}
+
+/// The one argument that is no URL.
+fn one_text(service: &str, what: &str, texts: Vec<String>) -> Result<Option<String>, Error> {
+    let act = format!("serving `{service}`");
+    let sample = match service {
+        "greet" => "\"Hello\"",
+        _ => "\"Server received: {message}\"",
+    };
+    match <[String; 1]>::try_from(texts) {
+        Ok([text]) => Ok(Some(text)),
+        Err(texts) if texts.is_empty() => {
+            let why = format!("no {what} is given");
+            let hint = format!("bandy serve {service} {sample} tcp://:7000");
+            Err(report::usage(act, why, hint))
+        }
+        Err(texts) => {
+            let quoted: Vec<String> = texts
+                .iter()
+                .map(|t| format!("`{}`", t.escape_debug()))
+                .collect();
+            let why = format!(
+                "{} are no URLs, and only one can be the {what}",
+                quoted.join(" and ")
+            );
+            let hint =
+                "quote a text with spaces, and write URLs with their scheme, as in tcp://:7000";
+            Err(report::usage(act, why, hint))
+        }
+    }
+}
+
+/// Whether an argument is meant as an endpoint: `scheme://…` or `unix:…`, right or wrong.
+fn is_url(argument: &str) -> bool {
+    let is_scheme = |s: &str| {
+        !s.is_empty()
+            && s.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    match argument.split_once("://") {
+        Some((scheme, _)) => is_scheme(scheme),
+        None => argument.starts_with("unix:"),
+    }
+}

@@ -1,0 +1,88 @@
+//! The listeners of a server: endpoints that parse, and that no other listener has.
+
+use super::diagnostic::{Diagnostic, Origin};
+use super::plan::Taken;
+use super::raw::{Key, Table};
+use super::walk::{Walk, printable};
+use crate::endpoint::{Address, Carries, Endpoint, Scheme};
+
+/// The endpoints of a server's `listen`, each with its place.
+pub(super) fn listen<'a>(
+    walk: &mut Walk<'a>,
+    server: &Key,
+    table: &'a Table,
+    taken: &mut Taken,
+) -> Vec<(Endpoint, &'a Origin)> {
+    const HELP: &str = "add `listen = \"tcp://127.0.0.1:7000\"`";
+    let Some(value) = table.get("listen") else {
+        let message = format!("server `{}` listens nowhere", printable(&server.name));
+        let d = Diagnostic::error(&server.origin, message).label("needs `listen`");
+        walk.missing(d.help(HELP));
+        return Vec::new();
+    };
+    let before = walk.found.len();
+    let texts = walk.texts("listen", value);
+    if texts.is_empty() && walk.found.len() == before {
+        let message = format!("server `{}` listens nowhere", printable(&server.name));
+        let d = Diagnostic::error(&value.origin, message).label("the list is empty");
+        walk.push(d.help("write an endpoint into it, as in `[\"tcp://127.0.0.1:7000\"]`"));
+    }
+    let mut endpoints = Vec::new();
+    for (text, at) in texts {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => {
+                if let Some(d) = already_taken(&endpoint, at, taken) {
+                    walk.push(d);
+                }
+                endpoints.push((endpoint, at));
+            }
+            Err(e) => {
+                let d = match scheme_of_later(text) {
+                    Some(scheme) => Diagnostic::error(
+                        at,
+                        format!("this version of bandy does not speak {scheme} yet"),
+                    )
+                    .help(format!(
+                        "the schemes are {}",
+                        Scheme::ALL.map(Scheme::as_str).join(", ")
+                    )),
+                    None => Diagnostic::error(at, e.to_string()).help(e.hint()),
+                };
+                walk.push(d);
+            }
+        }
+    }
+    endpoints
+}
+
+fn scheme_of_later(text: &str) -> Option<&'static str> {
+    let (scheme, _) = text.split_once("://")?;
+    ["http", "https", "irc", "ircs"]
+        .into_iter()
+        .find(|later| scheme.eq_ignore_ascii_case(later))
+}
+
+/// What is wrong when a listener is where another one is. Port 0 never is.
+fn already_taken(endpoint: &Endpoint, at: &Origin, taken: &mut Taken) -> Option<Diagnostic> {
+    let place = match endpoint.address() {
+        Address::Net(_, 0) => return None,
+        Address::Net(host, port) => {
+            let is_udp = endpoint.scheme().carries() == Carries::Datagram;
+            let transport = if is_udp { "UDP" } else { "TCP" };
+            format!("{transport} {host}:{port}")
+        }
+        _ => endpoint.to_string(),
+    };
+    let Some((first, first_at)) = taken.get(&place) else {
+        taken.insert(place, (endpoint.clone(), at.clone()));
+        return None;
+    };
+    let d = if first == endpoint {
+        Diagnostic::error(at, format!("`{endpoint}` is listened on twice")).label("again here")
+    } else {
+        let message = format!("`{endpoint}` and `{first}` are both {place}");
+        Diagnostic::error(at, message).label("the same port")
+    };
+    let d = d.help("give one of them another port; port 0 takes a free one");
+    Some(d.also(first_at, "first here"))
+}

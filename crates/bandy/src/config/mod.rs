@@ -1,0 +1,261 @@
+//! Configuration: from what was written to what is to run.
+//!
+//! A file is read ([`load`], [`parse`]) into [`raw`] values that know where they were written; the command line builds
+//! the same values. [`plan::check`] turns them into a [`Plan`], or says everything that is wrong as
+//! [`diagnostic`]s. Nothing here binds, connects or reads a certificate: `app` does that with the plan. How diagnostics
+//! look is the program's business.
+//!
+//! ```
+//! let (plan, _) = bandy::config::parse("bandy.toml", r#"
+//!     [server.echo]
+//!     listen = ["tcp://127.0.0.1:7000", "udp://127.0.0.1:7000"]
+//!     service = "echo"
+//! "#).expect("a valid configuration");
+//! assert_eq!(plan.servers[0].listen[1].to_string(), "udp://127.0.0.1:7000");
+//! ```
+
+pub mod diagnostic;
+mod listen;
+mod options;
+pub mod plan;
+mod print;
+pub mod quantity;
+pub mod raw;
+mod read;
+mod walk;
+
+use std::io;
+use std::path::Path;
+
+pub use diagnostic::{Diagnostic, Report, Source};
+pub use plan::{Plan, Server, check};
+
+use crate::error::{Error, Kind, Plain, Side};
+
+/// Why a configuration file gave no plan.
+#[derive(Debug)]
+pub enum Failed {
+    /// It could not be read.
+    Unread(Error),
+    /// It was read, and has these errors.
+    Invalid(Report),
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        match failed {
+            Failed::Unread(error) => error,
+            Failed::Invalid(report) => {
+                let act = format!("checking the configuration {}", report.source.name);
+                Error::new(Kind::Usage, Side::Local, act).because(report.lines())
+            }
+        }
+    }
+}
+
+/// The largest configuration file that is read.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads and checks a configuration file; the report has its warnings.
+pub fn load(path: &Path) -> Result<(Plan, Report), Failed> {
+    let text = read_file(path).map_err(|cause| {
+        let is_missing = cause.kind() == io::ErrorKind::NotFound;
+        let act = format!("reading the configuration {}", path.display());
+        let error = Error::new(Kind::Usage, Side::Local, act).because(Plain(cause));
+        Failed::Unread(if is_missing {
+            error.hint("give the file's path, or serve without one: `bandy serve echo tcp://:7000`")
+        } else {
+            error
+        })
+    })?;
+    let source = Source {
+        name: path.display().to_string(),
+        text,
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse_in(source, folder).map_err(Failed::Invalid)
+}
+
+/// Checks a configuration text; `name` is what messages call it. Relative paths stay as they are.
+pub fn parse(name: &str, text: &str) -> Result<(Plan, Report), Report> {
+    let source = Source {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    parse_in(source, Path::new(""))
+}
+
+fn parse_in(source: Source, folder: &Path) -> Result<(Plan, Report), Report> {
+    let read = read::read(&source.text);
+    let config = raw::Config {
+        root: read.root.clone(),
+        folder: folder.to_owned(),
+        source,
+    };
+    if read.errors.is_empty() {
+        return check(&config);
+    }
+    // What the syntax errors left readable is checked too, so that all errors come at once.
+    let (_, found) = plan::walk(&config, true);
+    let is_certain = |d: &Diagnostic| read.is_certain(&d.primary.at);
+    let mut diagnostics: Vec<Diagnostic> = found.into_iter().filter(is_certain).collect();
+    diagnostics.extend(read.errors);
+    plan::in_order(&mut diagnostics);
+    Err(Report {
+        source: config.source,
+        diagnostics,
+    })
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    use io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let why = format!("it is larger than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tls::{ClientAuth, Identity};
+    use crate::services::Spec;
+    use proptest::prelude::*;
+
+    /// What is said about a server with these lines, each line of it with its place.
+    fn said(lines: &str) -> String {
+        let text = format!("[server.s]\n{lines}");
+        match parse("c", &text) {
+            Ok((_, report)) | Err(report) => report.lines(),
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_a_service() {
+        let service = |line: &str| {
+            let text = format!("[server.s]\nlisten = \"tcp://:1\"\n{line}\n");
+            let (plan, _) = parse("c", &text).unwrap_or_else(|r| panic!("{line}: {}", r.lines()));
+            plan.servers[0].service.clone()
+        };
+        let greet = Spec::Greet {
+            text: "Hi".to_owned(),
+        };
+        assert_eq!(service("service = \"echo\""), Spec::Echo);
+        assert_eq!(service("service = { echo = {} }"), Spec::Echo);
+        assert_eq!(service("service.greet = \"Hi\""), greet);
+        assert_eq!(service("[server.s.service.greet]\ntext = \"Hi\""), greet);
+        let reply = |pause| Spec::Reply {
+            template: "{n}".to_owned(),
+            pause,
+        };
+        assert_eq!(service("service.reply = \"{n}\""), reply(Some(Spec::PAUSE)));
+        let none = "service.reply = { template = \"{n}\", pause = \"none\" }";
+        assert_eq!(service(none), reply(None));
+        assert_eq!(
+            service("service.exec = { command = [\"cat\"], programs = 2 }"),
+            Spec::Exec {
+                command: vec!["cat".to_owned()],
+                programs: 2
+            }
+        );
+    }
+
+    #[test]
+    fn certificates_are_beside_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("bandy.toml");
+        let text = "[server.s]\nlisten = \"tls://:1\"\nservice = \"echo\"\n\
+                    tls = { cert = \"c.pem\", key = \"/k.pem\", client_ca = \"ca.pem\" }\n";
+        std::fs::write(&file, text).expect("written");
+        let (plan, report) = load(&file).expect("a plan");
+        assert_eq!(report.diagnostics, []);
+        let tls = &plan.servers[0].tls;
+        let identity = Identity {
+            cert: folder.path().join("c.pem"),
+            key: "/k.pem".into(),
+        };
+        assert_eq!(tls.identity, Some(identity));
+        assert_eq!(
+            tls.clients,
+            ClientAuth::Required(folder.path().join("ca.pem"))
+        );
+    }
+
+    #[test]
+    fn all_errors_come_at_once_in_the_order_of_the_file() {
+        assert_eq!(
+            said(
+                "listen = [\"tcp://:1\", \"tcp://x\"]\nmodle = \"async\"\nservice.greet = 7\nlimits = { idle = \"5\", drain = \"none\" }\n"
+            ),
+            "c:2:23: `tcp://x` is not an endpoint: it names no port\n\
+             c:3:1: server `s` has no key `modle`\n\
+             c:4:17: `greet` takes a string, not a number\n\
+             c:5:19: `5` is not a duration\n\
+             c:5:32: `drain` cannot be none"
+        );
+    }
+
+    #[test]
+    fn a_syntax_error_does_not_hide_the_others() {
+        assert_eq!(
+            said("listen = [\"tcp://:1\"]\nmodel = async\nservice = \"ecko\"\nidle = 3s\n"),
+            "c:3:9: a string must stand in quotes\n\
+             c:4:11: there is no service `ecko`\n\
+             c:5:1: server `s` has no key `idle`\n\
+             c:5:8: a string must stand in quotes"
+        );
+        // And what it hides is not called missing.
+        assert_eq!(
+            said("service = \"ecko\"\nlisten = [\"tcp://:1\",\nmodel = \"async\"\n[server.t]\n"),
+            "c:2:11: there is no service `ecko`\nc:3:10: this `[` is never closed"
+        );
+    }
+
+    #[test]
+    fn a_place_is_taken_once() {
+        let twice = "listen = [\"tcp://:1\", \"tls://:1\", \"udp://:1\", \"tcp://:0\", \"tcp://:0\"]\nservice = \"echo\"\n";
+        assert_eq!(
+            said(twice),
+            "c:2:23: `tls://127.0.0.1:1` and `tcp://127.0.0.1:1` are both TCP 127.0.0.1:1"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC*|([a-z.]{1,8}( = )?[\\[\\]{}\"'=\n,é1-9:/ -]{0,6}){0,20}") {
+            let _ = parse("c", &text).map_err(|r| r.lines());
+        }
+
+        #[test]
+        fn no_broken_file_panics(at in 0..600_usize, length in 0..20_usize, with in "[\\[\\]{}\"'=\n,é]{0,2}") {
+            let mut text = BROKEN_BELOW.to_owned();
+            let start = text.floor_char_boundary(at);
+            let end = text.floor_char_boundary(start + length);
+            text.replace_range(start..end, &with);
+            if let Err(report) = parse("c", &text) {
+                for d in &report.diagnostics {
+                    if let diagnostic::Origin::File(span) = &d.primary.at {
+                        prop_assert!(text.get(span.clone()).is_some(), "{d:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    const BROKEN_BELOW: &str = r#"# é
+[server.edge]
+listen = ["tcp://:1", "tls://:2", "ws://[::1]:3/x"]
+service.reply = { template = "{n} é {message}", pause = "none" }
+model = "threads"
+origins = ["https://app.example"]
+tls = { cert = 'c.pem', key = """k.pem""", client_ca = "ca", clients = "optional" }
+limits = { connections = 10, idle = "5m", message = "64KiB" }
+[server.run]
+listen = "unix://x.sock"
+service.exec = { command = ["sh", "-c", "cat"], programs = 3 }
+"#;
+}

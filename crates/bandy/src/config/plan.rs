@@ -1,0 +1,310 @@
+//! What is to run: names linked, everything checked, every default filled in. No I/O.
+//!
+//! [`check`] turns a [`raw::Config`] into a [`Plan`]; whoever starts servers reads only that.
+
+use std::collections::HashMap;
+
+use super::diagnostic::{Diagnostic, Origin, Report};
+use super::raw::{self, Data, Key, Table, Value};
+use super::walk::{Walk, did_you_mean, listed, printable};
+use super::{listen, options};
+use crate::endpoint::{Carries, Endpoint};
+use crate::limits::Limits;
+use crate::net::tls::ServerTls;
+use crate::server::Model;
+use crate::services::Spec;
+
+/// Everything that a configuration declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The servers, in the order that they were written.
+    pub servers: Vec<Server>,
+}
+
+/// One server: where it listens, what answers, and within which bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Where it listens; at least one, each of which the service can stand on.
+    pub listen: Vec<Endpoint>,
+    /// What answers.
+    pub service: Spec,
+    /// How its connections are run.
+    pub model: Model,
+    /// The certificate of its `tls` and `wss` listeners.
+    pub tls: ServerTls,
+    /// Which web pages, besides its own and those of this machine, may open a WebSocket to it: origins as in
+    /// `https://app.example`, in lower case; `*` is every page.
+    pub origins: Vec<String>,
+    /// Its bounds.
+    pub limits: Limits,
+}
+
+/// Checks a configuration and fills in its defaults.
+///
+/// With a plan the report has warnings at most; without one it has every error that there is.
+pub fn check(config: &raw::Config) -> Result<(Plan, Report), Report> {
+    let (plan, found) = walk(config, false);
+    let report = Report {
+        source: config.source.clone(),
+        diagnostics: found,
+    };
+    if report.errors() == 0 {
+        Ok((plan, report))
+    } else {
+        Err(report)
+    }
+}
+
+/// The plan as far as it could be made, and everything that was found. It is only to be run without an error.
+pub(super) fn walk(config: &raw::Config, is_partial: bool) -> (Plan, Vec<Diagnostic>) {
+    let mut walk = Walk {
+        config,
+        found: Vec::new(),
+        is_partial,
+    };
+    let plan = plan(&mut walk);
+    let mut found = walk.found;
+    in_order(&mut found);
+    (plan, found)
+}
+
+/// As one reads the file; what stands nowhere comes first, and flags stay in their order.
+pub(super) fn in_order(found: &mut [Diagnostic]) {
+    found.sort_by_key(|d| match &d.primary.at {
+        Origin::File(span) => span.start + 1,
+        _ => 0,
+    });
+}
+
+const SERVER_KEYS: [&str; 6] = ["listen", "service", "model", "origins", "tls", "limits"];
+
+fn plan(walk: &mut Walk<'_>) -> Plan {
+    let root = &walk.config.root;
+    walk.keys(root, "a configuration", &["server"], |name| match name {
+        "pool" | "state" => Some(format!("`{name}` is not in this version of bandy yet")),
+        "servers" => Some("did you mean `server`?".to_owned()),
+        _ => None,
+    });
+    let mut plan = Plan {
+        servers: Vec::new(),
+    };
+    let Some((key, value)) = root.entry("server") else {
+        // An unknown key beside it says enough.
+        if walk.found.is_empty() {
+            walk.missing(no_server());
+        }
+        return plan;
+    };
+    let Data::Table(servers) = &value.data else {
+        walk.wrong_type(
+            "server",
+            value,
+            "a table for each server",
+            Some("write `[server.NAME]`"),
+        );
+        return plan;
+    };
+    if let Some((first, _)) = servers.0.first()
+        && servers
+            .0
+            .iter()
+            .all(|(k, _)| SERVER_KEYS.contains(&k.name.as_str()))
+    {
+        let d = Diagnostic::error(&key.origin, "this server has no name")
+            .also(&first.origin, "a server's key");
+        walk.push(d.help("give it one, as in `[server.echo]`"));
+        return plan;
+    }
+    if servers.0.is_empty() {
+        walk.missing(no_server());
+    }
+    let mut taken = HashMap::new();
+    for (key, value) in &servers.0 {
+        if let Some(server) = server(walk, key, value, &mut taken) {
+            plan.servers.push(server);
+        }
+    }
+    plan
+}
+
+fn no_server() -> Diagnostic {
+    Diagnostic::error(&Origin::Nowhere, "no server is declared").help(
+        "write `[server.echo]` and below it `listen = \"tcp://127.0.0.1:7000\"` and `service = \"echo\"`",
+    )
+}
+
+/// Where a listener was first written, by what can be bound only once.
+pub(super) type Taken = HashMap<String, (Endpoint, Origin)>;
+
+fn server<'a>(
+    walk: &mut Walk<'a>,
+    key: &Key,
+    value: &'a Value,
+    taken: &mut Taken,
+) -> Option<Server> {
+    name(walk, key);
+    let Data::Table(table) = &value.data else {
+        let help = "write `[server.NAME]` and the server's keys below it";
+        walk.wrong_type(&key.name, value, "a table", Some(help));
+        return None;
+    };
+    let whose = format!("server `{}`", printable(&key.name));
+    walk.keys(table, &whose, &SERVER_KEYS, meant_by);
+
+    let listen = listen::listen(walk, key, table, taken);
+    let service = service(walk, key, table, &listen);
+    let model = match table.get("model") {
+        Some(value) => walk.choice("model", value, &Model::ALL.map(|m| (m.as_str(), m))),
+        None => None,
+    }
+    .unwrap_or_default();
+    let has = |is: fn(&Endpoint) -> bool| listen.iter().any(|(endpoint, _)| is(endpoint));
+    Some(Server {
+        name: key.name.clone(),
+        model,
+        tls: options::tls(walk, table, has(|e| e.scheme().is_secure())),
+        origins: options::origins(
+            walk,
+            table,
+            has(|e| e.scheme().carries() == Carries::Message),
+        ),
+        limits: options::limits(
+            walk,
+            table,
+            model,
+            has(|e| e.scheme().carries() == Carries::Datagram),
+        ),
+        service,
+        listen: listen.into_iter().map(|(endpoint, _)| endpoint).collect(),
+    })
+}
+
+fn name(walk: &mut Walk<'_>, key: &Key) {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if key.name.is_empty() || !key.name.bytes().all(is_plain) {
+        let d = Diagnostic::error(
+            &key.origin,
+            format!("`{}` cannot be a server's name", printable(&key.name)),
+        );
+        walk.push(d.help("a name is letters, digits, `-` and `_`"));
+    }
+}
+
+/// What someone may have meant by a key that servers do not have.
+fn meant_by(name: &str) -> Option<String> {
+    if options::LIMIT_KEYS.contains(&name) {
+        return Some(format!("write it as `limits.{name}`"));
+    }
+    if options::TLS_KEYS.contains(&name) {
+        return Some(format!("write it as `tls.{name}`"));
+    }
+    if Spec::NAMES.contains(&name) {
+        return Some(format!("write it as `service.{name}`"));
+    }
+    match name {
+        "route" => Some("`route` is not in this version of bandy yet".to_owned()),
+        "port" | "address" | "addr" | "bind" | "url" | "endpoint" | "endpoints" => {
+            Some("write `listen = \"tcp://127.0.0.1:7000\"`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Services that DESIGN has and this version does not.
+const LATER: [&str; 4] = ["files", "api", "chat", "balance"];
+
+/// The service, [`Spec::Echo`] standing in for one that could not be told.
+fn service<'a>(
+    walk: &mut Walk<'a>,
+    server: &Key,
+    table: &'a Table,
+    listen: &[(Endpoint, &Origin)],
+) -> Spec {
+    let Some(value) = table.get("service") else {
+        let message = format!("server `{}` has no service", printable(&server.name));
+        let d = Diagnostic::error(&server.origin, message).label("needs `service`");
+        walk.missing(d.help(format!(
+            "add `service = \"echo\"`; the services are {}",
+            listed(&Spec::NAMES, "and")
+        )));
+        return Spec::Echo;
+    };
+    let (name, origin, value) = match &value.data {
+        Data::Text(name) => (name.as_str(), &value.origin, None),
+        Data::Table(services) => match services.0.as_slice() {
+            [(key, value)] => (key.name.as_str(), &key.origin, Some(value)),
+            [] => {
+                let d = Diagnostic::error(&value.origin, "`service` is empty");
+                walk.push(d.help("write one, as in `service = \"echo\"`"));
+                return Spec::Echo;
+            }
+            [(first, _), (second, _), ..] => {
+                let d = Diagnostic::error(&second.origin, "a server has one service")
+                    .also(&first.origin, "the first")
+                    .help(two_services(&first.name, &second.name));
+                walk.push(d);
+                return Spec::Echo;
+            }
+        },
+        _ => {
+            walk.wrong_type(
+                "service",
+                value,
+                "a name or a table",
+                Some("write `service = \"echo\"`"),
+            );
+            return Spec::Echo;
+        }
+    };
+    if !Spec::NAMES.contains(&name) {
+        let name = printable(name);
+        let d = if LATER.contains(&name.as_str()) {
+            let message = format!("this version of bandy does not have the service `{name}` yet");
+            Diagnostic::error(origin, message)
+        } else {
+            Diagnostic::error(origin, format!("there is no service `{name}`"))
+                .label("unknown service")
+        };
+        let all = || format!("the services are {}", listed(&Spec::NAMES, "and"));
+        walk.push(d.help(did_you_mean(&name, &Spec::NAMES).unwrap_or_else(all)));
+        return Spec::Echo;
+    }
+    let spec = options::service(walk, name, origin, value);
+    for (endpoint, at) in listen {
+        if !spec.stands_on(endpoint.scheme().carries()) {
+            walk.push(cannot_stand(&spec, endpoint, at));
+        }
+    }
+    spec
+}
+
+/// `service.greet = "Hi"` and `service.text = "x"` beside it: an option that belongs inside, or another service.
+fn two_services(first: &str, second: &str) -> String {
+    let is_service = |name: &&str| Spec::NAMES.contains(name);
+    match [first, second]
+        .into_iter()
+        .filter(is_service)
+        .collect::<Vec<_>>()[..]
+    {
+        [one] => format!("an option of `{one}` stands in its table: `service.{one} = {{ … }}`"),
+        _ => "write another `[server.NAME]` for the other".to_owned(),
+    }
+}
+
+fn cannot_stand(spec: &Spec, endpoint: &Endpoint, at: &Origin) -> Diagnostic {
+    use crate::endpoint::Scheme;
+    let scheme = endpoint.scheme();
+    let schemes: Vec<&str> = Scheme::ALL
+        .into_iter()
+        .filter(|s| spec.stands_on(s.carries()))
+        .map(Scheme::as_str)
+        .collect();
+    Diagnostic::error(
+        at,
+        format!("`{spec}` cannot stand on {scheme} ({})", scheme.carries()),
+    )
+    .label(format!("not for `{spec}`"))
+    .help(format!("`{spec}` can stand on {}", schemes.join(", ")))
+}

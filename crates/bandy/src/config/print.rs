@@ -1,0 +1,394 @@
+//! Configurations as TOML text: as written, or as planned with every default.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use super::diagnostic::Origin;
+use super::plan::{Plan, Server};
+use super::quantity::{print_duration, print_size};
+use super::raw::{Config, Data, Table, Value};
+use crate::limits::Limits;
+use crate::net::tls::{ClientAuth, ServerTls};
+use crate::services::Spec;
+
+/// Nothing is printed wider than this on one line, where it can be broken.
+const WIDTH: usize = 100;
+
+impl Config {
+    /// The configuration as TOML text; parsing it gives the same values.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        print_table(&mut out, &mut Vec::new(), &self.root);
+        out
+    }
+}
+
+impl Plan {
+    /// The plan as TOML text, every default written out; parsing it gives the same plan.
+    pub fn to_toml(&self) -> String {
+        self.to_raw().to_toml()
+    }
+
+    /// The configuration that means this plan, every default written out.
+    pub fn to_raw(&self) -> Config {
+        let mut config = Config::default();
+        for server in &self.servers {
+            write_server(&mut config.root, server);
+        }
+        config
+    }
+}
+
+fn write_server(root: &mut Table, server: &Server) {
+    let mut set = |path: &[&str], data: Data| {
+        let path = [&["server", server.name.as_str()], path].concat();
+        root.set(&path, data, Origin::Nowhere);
+    };
+    let listen = server.listen.iter().map(ToString::to_string);
+    set(&["listen"], Data::texts(listen, &Origin::Nowhere));
+    write_service(&server.service, &mut set);
+    set(&["model"], server.model.as_str().into());
+    if !server.origins.is_empty() {
+        set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
+    }
+    write_tls(&server.tls, &mut set);
+    write_limits(&server.limits, &mut set);
+}
+
+fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
+    match service {
+        Spec::Greet { text } => set(&["service", "greet", "text"], text.as_str().into()),
+        Spec::Reply { template, pause } => {
+            set(&["service", "reply", "template"], template.as_str().into());
+            set(&["service", "reply", "pause"], or_none(*pause));
+        }
+        Spec::Exec { command, programs } => {
+            let command = Data::texts(command, &Origin::Nowhere);
+            set(&["service", "exec", "command"], command);
+            set(&["service", "exec", "programs"], number(*programs));
+        }
+        Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
+    }
+}
+
+fn write_tls(tls: &ServerTls, set: &mut impl FnMut(&[&str], Data)) {
+    // Paths come from TOML or from arguments that had to be UTF-8.
+    let path = |p: &Path| Data::Text(p.to_string_lossy().into_owned());
+    if let Some(identity) = &tls.identity {
+        set(&["tls", "cert"], path(&identity.cert));
+        set(&["tls", "key"], path(&identity.key));
+    }
+    let (clients, ca) = match &tls.clients {
+        ClientAuth::None => return,
+        ClientAuth::Optional(ca) => ("optional", ca),
+        ClientAuth::Required(ca) => ("required", ca),
+    };
+    set(&["tls", "client_ca"], path(ca));
+    set(&["tls", "clients"], clients.into());
+}
+
+fn write_limits(limits: &Limits, set: &mut impl FnMut(&[&str], Data)) {
+    // Named one by one, so that a new limit cannot be forgotten here.
+    let Limits {
+        connections,
+        overload,
+        handshake,
+        idle,
+        lifetime,
+        drain,
+        message_bytes,
+        flows,
+        flow_idle,
+        flow_queue,
+    } = limits;
+    let mut set = |name, data| set(&["limits", name], data);
+    set("connections", number(*connections));
+    set("overload", overload.as_str().into());
+    set("handshake", print_duration(*handshake).into());
+    set("idle", or_none(*idle));
+    set("lifetime", or_none(*lifetime));
+    set("drain", print_duration(*drain).into());
+    set("message", print_size(*message_bytes as u64).into());
+    set("flows", number(*flows));
+    set("flow_idle", print_duration(*flow_idle).into());
+    set("flow_queue", number(*flow_queue));
+}
+
+fn number(n: usize) -> Data {
+    Data::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn or_none(duration: Option<Duration>) -> Data {
+    match duration {
+        Some(duration) => print_duration(duration).into(),
+        None => "none".into(),
+    }
+}
+
+/// A table with its header: first what fits on a line each, then the tables that do not.
+fn print_table<'a>(out: &mut String, path: &mut Vec<&'a str>, table: &'a Table) {
+    let (inner, lines): (Vec<_>, Vec<_>) = table
+        .0
+        .iter()
+        .partition(|(key, value)| has_own_header(path.len(), &key.name, value));
+    if !lines.is_empty() || inner.is_empty() && !path.is_empty() {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        if !path.is_empty() {
+            let path: Vec<String> = path.iter().map(|name| quote_key(name)).collect();
+            // Writing to a String cannot fail, here and below.
+            let _ = writeln!(out, "[{}]", path.join("."));
+        }
+    }
+    for (key, value) in lines {
+        print_line(out, quote_key(&key.name), value);
+    }
+    for (key, value) in inner {
+        if let Data::Table(table) = &value.data {
+            path.push(&key.name);
+            print_table(out, path, table);
+            path.pop();
+        }
+    }
+}
+
+/// `server` and each server always; what is in a server only if it is too wide for a line.
+fn has_own_header(depth: usize, key: &str, value: &Value) -> bool {
+    match &value.data {
+        Data::Table(table) if depth >= 2 => {
+            table.0.len() > 1 && key.len() + 3 + inline(value).len() > WIDTH
+        }
+        Data::Table(_) => true,
+        _ => false,
+    }
+}
+
+fn print_line(out: &mut String, key: String, value: &Value) {
+    match &value.data {
+        // `service.greet = "Hi"`, rather than `service = { greet = "Hi" }`.
+        Data::Table(table) if table.0.len() == 1 => {
+            let (inner, value) = &table.0[0];
+            print_line(out, format!("{key}.{}", quote_key(&inner.name)), value);
+        }
+        Data::List(items) if items.len() > 1 && key.len() + 3 + inline(value).len() > WIDTH => {
+            let _ = writeln!(out, "{key} = [");
+            for item in items {
+                let _ = writeln!(out, "  {},", inline(item));
+            }
+            out.push_str("]\n");
+        }
+        _ => {
+            let _ = writeln!(out, "{key} = {}", inline(value));
+        }
+    }
+}
+
+fn inline(value: &Value) -> String {
+    match &value.data {
+        Data::Text(text) => quote(text),
+        Data::Integer(n) => n.to_string(),
+        Data::Boolean(b) => b.to_string(),
+        Data::Other { text, .. } => text.clone(),
+        Data::List(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Data::Table(table) if table.0.is_empty() => "{}".to_owned(),
+        Data::Table(table) => {
+            let entry = |(key, value): &(super::raw::Key, Value)| {
+                format!("{} = {}", quote_key(&key.name), inline(value))
+            };
+            let entries: Vec<String> = table.0.iter().map(entry).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+    }
+}
+
+fn quote_key(name: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        name.to_owned()
+    } else {
+        quote(name)
+    }
+}
+
+/// A TOML string on one line: literal where that saves escapes.
+fn quote(text: &str) -> String {
+    let is_plain = !text.contains('\'') && !text.contains(char::is_control);
+    if is_plain && text.contains(['"', '\\']) {
+        return format!("'{text}'");
+    }
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::endpoint::Scheme;
+    use crate::limits::Overload;
+    use crate::net::tls::Identity;
+    use crate::server::Model;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    fn any_duration() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            (1..100_000_u64).prop_map(Duration::from_secs),
+            (1..u64::from(u32::MAX)).prop_map(Duration::from_nanos),
+        ]
+    }
+
+    fn any_count() -> impl Strategy<Value = usize> {
+        prop_oneof![
+            1..10_000_usize,
+            Just(u32::MAX as usize),
+            1..u32::MAX as usize
+        ]
+    }
+
+    fn any_service() -> impl Strategy<Value = Spec> {
+        prop_oneof![
+            Just(Spec::Echo),
+            Just(Spec::Discard),
+            Just(Spec::Chargen),
+            any::<String>().prop_map(|text| Spec::Greet { text }),
+            ("\\PC*", option::of(any_duration())).prop_map(|(text, pause)| Spec::Reply {
+                template: format!("{}{{message}}", text.replace('{', "{{").replace('}', "}}")),
+                pause,
+            }),
+            (vec("[^\0]+", 1..20), any_count())
+                .prop_map(|(command, programs)| Spec::Exec { command, programs }),
+        ]
+    }
+
+    fn any_tls() -> impl Strategy<Value = ServerTls> {
+        let clients = prop_oneof![
+            Just(ClientAuth::None),
+            "[^\0]+".prop_map(|ca| ClientAuth::Optional(ca.into())),
+            "[^\0]+".prop_map(|ca| ClientAuth::Required(ca.into())),
+        ];
+        let identity = ("[^\0]+", "[^\0]+").prop_map(|(cert, key)| Identity {
+            cert: cert.into(),
+            key: key.into(),
+        });
+        (option::of(identity), clients)
+            .prop_map(|(identity, clients)| ServerTls { identity, clients })
+    }
+
+    fn any_limits() -> impl Strategy<Value = Limits> {
+        let counts = (any_count(), any_count(), any_count(), any_count());
+        let times = (any_duration(), any_duration(), any_duration());
+        let optional = (option::of(any_duration()), option::of(any_duration()));
+        (counts, times, optional, select(&Overload::ALL)).prop_map(
+            |(counts, times, optional, overload)| Limits {
+                connections: counts.0,
+                overload,
+                handshake: times.0,
+                idle: optional.0,
+                lifetime: optional.1,
+                drain: times.1,
+                message_bytes: counts.1,
+                flows: counts.2,
+                flow_idle: times.2,
+                flow_queue: counts.3,
+            },
+        )
+    }
+
+    /// A server whose endpoints have ports of their own, from `first` on.
+    fn any_server(first: usize) -> impl Strategy<Value = Server> {
+        let schemes = vec(select(&Scheme::ALL), 1..8);
+        let origins = vec(
+            select(vec!["*", "null", "https://app.example", "http://a:1"]),
+            0..4,
+        );
+        let rest = (select(&Model::ALL), any_tls(), origins, any_limits());
+        (any_service(), schemes, "[a-zA-Z0-9_-]{0,8}", rest).prop_map(
+            move |(service, schemes, name, (model, tls, origins, limits))| {
+                // Every service stands on a stream.
+                let schemes = std::iter::once(&Scheme::Tcp).chain(schemes.iter());
+                let schemes = schemes.filter(|s| service.stands_on(s.carries()));
+                let endpoint = |(n, scheme): (usize, &Scheme)| {
+                    let n = first + n;
+                    let text = match scheme {
+                        Scheme::Unix => format!("unix:///tmp/{n} é.sock"),
+                        Scheme::Mem => format!("mem://inner-{n}"),
+                        Scheme::Ws => format!("ws://[::1]:{n}/chat?q={n}"),
+                        scheme => format!("{scheme}://host-{n}.example:{n}"),
+                    };
+                    text.parse().expect("an endpoint")
+                };
+                Server {
+                    name: format!("{name}{first}"),
+                    listen: schemes.enumerate().map(endpoint).collect(),
+                    service,
+                    model,
+                    tls,
+                    origins: origins.into_iter().map(str::to_owned).collect(),
+                    limits,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_parses_to_the_same_plan(
+            servers in (any_server(1), any_server(100), any_server(200), 1..=3_usize)
+        ) {
+            let (a, b, c, n) = servers;
+            let plan = Plan { servers: [a, b, c].into_iter().take(n).collect() };
+            let text = plan.to_toml();
+            match parse("printed", &text) {
+                Ok((again, _)) => prop_assert_eq!(again, plan, "{}", text),
+                Err(report) => prop_assert!(false, "{}\n{}", report.lines(), text),
+            }
+        }
+    }
+
+    #[test]
+    fn defaults_are_written_out() {
+        let text = "[server.a]\nlisten = \"tcp://:7000\"\nservice.reply = \"say \\\"{message}\\\"\"\nmodel = \"threads\"\n";
+        let (plan, _) = parse("a", text).expect("a plan");
+        let printed = "\
+[server.a]
+listen = [\"tcp://127.0.0.1:7000\"]
+service.reply = { template = 'say \"{message}\"', pause = \"200ms\" }
+model = \"threads\"
+
+[server.a.limits]
+connections = 1000
+overload = \"wait\"
+handshake = \"10s\"
+idle = \"5m\"
+lifetime = \"none\"
+drain = \"10s\"
+message = \"1MiB\"
+flows = 10000
+flow_idle = \"30s\"
+flow_queue = 256
+";
+        assert_eq!(plan.to_toml(), printed);
+    }
+}

@@ -1,0 +1,279 @@
+//! Taking typed values out of a [`raw`](super::raw) tree, with everything that is wrong noted on the way.
+//!
+//! Nothing here stops at an error: a value that is wrong is noted and left out, so that one pass finds all.
+
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, Origin};
+use super::quantity::{COUNT_MAX, QuantityError, parse_duration, parse_size};
+use super::raw::{Config, Data, Key, Table, Value};
+
+/// One pass over a configuration.
+pub(super) struct Walk<'a> {
+    pub(super) config: &'a Config,
+    /// What was found so far.
+    pub(super) found: Vec<Diagnostic>,
+    /// Whether parts of the file could not be read, so that nothing can be called missing.
+    pub(super) is_partial: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// Notes something that is not there.
+    pub(super) fn missing(&mut self, diagnostic: Diagnostic) {
+        if !self.is_partial {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Notes what has no effect: a file may keep it, a command line has it by mistake.
+    pub(super) fn no_effect(&mut self, at: &Origin, message: String, label: &str, help: &str) {
+        let d = match at {
+            Origin::Flag(_) => Diagnostic::error(at, message),
+            _ => Diagnostic::warning(at, message),
+        };
+        self.push(d.label(label).help(help));
+    }
+
+    /// A table that has no keys but these; `hint` may know what an unknown one was meant to be.
+    pub(super) fn table(
+        &mut self,
+        key: &Key,
+        value: &'a Value,
+        keys: &[&str],
+        hint: impl Fn(&str) -> Option<String>,
+    ) -> Option<&'a Table> {
+        let Data::Table(table) = &value.data else {
+            self.wrong_type(&key.name, value, "a table", None);
+            return None;
+        };
+        self.keys(table, &format!("`{}`", key.name), keys, hint);
+        Some(table)
+    }
+
+    /// Notes the keys of a table that are none of these.
+    pub(super) fn keys(
+        &mut self,
+        table: &Table,
+        whose: &str,
+        keys: &[&str],
+        hint: impl Fn(&str) -> Option<String>,
+    ) {
+        for (key, _) in &table.0 {
+            if keys.contains(&key.name.as_str()) {
+                continue;
+            }
+            let help = hint(&key.name)
+                .or_else(|| did_you_mean(&key.name, keys))
+                .unwrap_or_else(|| format!("{whose} takes {}", listed(keys, "and")));
+            let d = Diagnostic::error(
+                &key.origin,
+                format!("{whose} has no key `{}`", printable(&key.name)),
+            );
+            self.push(d.label("unknown key").help(help));
+        }
+    }
+
+    pub(super) fn text(&mut self, key: &str, value: &'a Value) -> Option<&'a str> {
+        match &value.data {
+            Data::Text(text) => Some(text),
+            _ => {
+                self.wrong_type(key, value, "a string", None);
+                None
+            }
+        }
+    }
+
+    /// One text or a list of them, each with its place.
+    pub(super) fn texts(&mut self, key: &str, value: &'a Value) -> Vec<(&'a str, &'a Origin)> {
+        let Data::List(items) = &value.data else {
+            return match &value.data {
+                Data::Text(text) => vec![(text, &value.origin)],
+                _ => {
+                    self.wrong_type(key, value, "a list of strings", None);
+                    Vec::new()
+                }
+            };
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match &item.data {
+                Data::Text(text) => texts.push((text.as_str(), &item.origin)),
+                _ => self.wrong_type(key, item, "strings", None),
+            }
+        }
+        texts
+    }
+
+    /// One of a closed set of names.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        value: &'a Value,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(key, value)?;
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == text) {
+            return Some(*choice);
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let all = listed(&names, "or");
+        let help = did_you_mean(text, &names).unwrap_or_else(|| format!("write {all}"));
+        self.push(
+            Diagnostic::error(
+                &value.origin,
+                format!("`{key}` cannot be `{}`", printable(text)),
+            )
+            .label(format!("expected {all}"))
+            .help(help),
+        );
+        None
+    }
+
+    /// A whole number, one at least.
+    pub(super) fn count(&mut self, key: &str, value: &'a Value) -> Option<usize> {
+        match &value.data {
+            Data::Integer(n) => self.in_bounds(key, value, i128::from(*n)),
+            _ => {
+                self.wrong_type(key, value, "a whole number", None);
+                None
+            }
+        }
+    }
+
+    /// A number of bytes, one at least.
+    pub(super) fn size(&mut self, key: &str, value: &'a Value) -> Option<usize> {
+        match &value.data {
+            Data::Integer(n) => self.in_bounds(key, value, i128::from(*n)),
+            Data::Text(text) => match parse_size(text) {
+                Ok(n) => self.in_bounds(key, value, i128::from(n)),
+                Err(e) => self.not_a("size", text, value, &e),
+            },
+            _ => {
+                let help = "write a size as in `64KiB`, `10MB` or `512`";
+                self.wrong_type(key, value, "a size", Some(help));
+                None
+            }
+        }
+    }
+
+    fn in_bounds(&mut self, key: &str, value: &Value, n: i128) -> Option<usize> {
+        if (1..=i128::from(COUNT_MAX)).contains(&n) {
+            return usize::try_from(n).ok();
+        }
+        let label = if n < 1 {
+            "must be at least 1".to_owned()
+        } else {
+            format!("must be at most {COUNT_MAX}")
+        };
+        self.push(Diagnostic::error(&value.origin, format!("`{key}` cannot be {n}")).label(label));
+        None
+    }
+
+    /// A duration; `Some(None)` is `none`.
+    pub(super) fn duration_or_none(
+        &mut self,
+        key: &str,
+        value: &'a Value,
+    ) -> Option<Option<Duration>> {
+        match &value.data {
+            Data::Text(text) if text == "none" => Some(None),
+            _ => self.duration(key, value).map(Some),
+        }
+    }
+
+    /// A duration, and nothing else.
+    pub(super) fn duration(&mut self, key: &str, value: &'a Value) -> Option<Duration> {
+        match &value.data {
+            Data::Text(text) if text == "none" => {
+                self.push(
+                    Diagnostic::error(&value.origin, format!("`{key}` cannot be none"))
+                        .label("needs a duration")
+                        .help("write a long one, as in `1h`"),
+                );
+                None
+            }
+            Data::Text(text) => match parse_duration(text) {
+                Ok(duration) => Some(duration),
+                Err(e) => self.not_a("duration", text, value, &e),
+            },
+            Data::Integer(n) => {
+                self.push(
+                    Diagnostic::error(&value.origin, format!("`{key}` has no unit of time"))
+                        .label("a number without a unit")
+                        .help(format!(
+                            "write `\"{n}s\"` for seconds, `\"{n}ms\"` for milliseconds"
+                        )),
+                );
+                None
+            }
+            _ => {
+                let help = "write a duration as in `\"200ms\"`, `\"10s\"` or `\"5m\"`";
+                self.wrong_type(key, value, "a duration", Some(help));
+                None
+            }
+        }
+    }
+
+    fn not_a<T>(&mut self, what: &str, text: &str, value: &Value, e: &QuantityError) -> Option<T> {
+        let message = format!("`{}` is not a {what}", printable(text));
+        let d = Diagnostic::error(&value.origin, message);
+        self.push(d.label(e.to_string()).help(e.hint()));
+        None
+    }
+
+    pub(super) fn wrong_type(
+        &mut self,
+        key: &str,
+        value: &Value,
+        expected: &str,
+        help: Option<&str>,
+    ) {
+        let found = value.data.kind();
+        let message = format!("`{key}` takes {expected}, not {found}");
+        let mut d = Diagnostic::error(&value.origin, message).label(format!("this is {found}"));
+        d.help = help.map(str::to_owned);
+        self.push(d);
+    }
+}
+
+/// `did you mean …?`, where a name is near enough.
+pub(super) fn did_you_mean(written: &str, names: &[&str]) -> Option<String> {
+    let lower = written.to_lowercase();
+    let distance = |name: &&str| strsim::damerau_levenshtein(&lower, name);
+    let near = names.iter().copied().min_by_key(distance)?;
+    let allowed = if near.len() <= 3 {
+        1
+    } else {
+        2 + near.len() / 8
+    };
+    // Every letter changed is another word.
+    let is_near = distance(&near) <= allowed.min(near.len() - 1);
+    is_near.then(|| format!("did you mean `{near}`?"))
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(super) fn listed(names: &[&str], and: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    match quoted.as_slice() {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
+    }
+}
+
+/// Text from outside, with what could move a terminal's cursor made visible.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
