@@ -283,16 +283,29 @@ impl Flow {
     }
 
     async fn send(&self, data: Bytes) {
+        let mut outgoing = self.outgoing(data);
+        if outgoing.is_some() {
+            std::future::poll_fn(|cx| self.outbox.poll_push(cx, &mut outgoing)).await;
+        }
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, data: &Bytes) -> Poll<()> {
+        match self.outgoing(data.clone()) {
+            Some(outgoing) => self.outbox.poll_push(cx, &mut Some(outgoing)),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn outgoing(&self, data: Bytes) -> Option<Outgoing> {
         if data.len() > PAYLOAD_MAX {
             self.outbox.unsent.fetch_add(1, Relaxed);
-            return;
+            return None;
         }
-        let mut outgoing = Some(Outgoing {
+        Some(Outgoing {
             data,
             peer: self.key.peer,
             from: self.key.to,
-        });
-        std::future::poll_fn(|cx| self.outbox.poll_push(cx, &mut outgoing)).await;
+        })
     }
 }
 
@@ -333,6 +346,27 @@ impl Talk {
             }
             Talk::Socket(socket) => socket.send(&data).await.map(drop),
         }
+    }
+}
+
+/// See `Conn::poll_send`.
+impl Talk {
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<io::Result<()>> {
+        let Some(Message { data, .. }) = message else {
+            return Poll::Ready(Ok(()));
+        };
+        match self {
+            Talk::Flow(flow) => ready!(flow.poll_send(cx, data)),
+            Talk::Socket(socket) => {
+                ready!(socket.poll_send(cx, data))?;
+            }
+        }
+        *message = None;
+        Poll::Ready(Ok(()))
     }
 }
 

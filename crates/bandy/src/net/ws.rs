@@ -223,16 +223,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
-        let Message { data, is_text } = message;
-        let message = if is_text {
-            match data.try_into() {
-                Ok(text) => WsMessage::Text(text),
-                Err(_) => return Err(invalid("a text message must be UTF-8".to_owned())),
-            }
-        } else {
-            WsMessage::Binary(data)
-        };
-        self.0.send(message).await.map_err(to_io)
+        self.0.send(to_ws(message)?).await.map_err(to_io)
+    }
+
+    /// As [`Socket::send`], but can be polled between two receives: see `Conn::poll_send`.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<io::Result<()>> {
+        let mut socket = Pin::new(&mut self.0);
+        if message.is_some() {
+            ready!(socket.as_mut().poll_ready(cx)).map_err(to_io)?;
+        }
+        if let Some(message) = message.take() {
+            let message = to_ws(message)?;
+            socket.as_mut().start_send(message).map_err(to_io)?;
+        }
+        socket.poll_flush(cx).map_err(to_io)
     }
 
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
@@ -245,6 +253,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             Err(e) => Err(to_io(e)),
         }
+    }
+}
+
+fn to_ws(Message { data, is_text }: Message) -> io::Result<WsMessage> {
+    if !is_text {
+        return Ok(WsMessage::Binary(data));
+    }
+    match data.try_into() {
+        Ok(text) => Ok(WsMessage::Text(text)),
+        Err(_) => Err(invalid("a text message must be UTF-8".to_owned())),
     }
 }
 
