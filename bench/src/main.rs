@@ -1,1 +1,200 @@
-fn main() {}
+//! Bandy beside its peers, in one run: echo over TCP and UDP, idle connections, and one long stream.
+//!
+//! Every subject takes its turn in every round (A B A B ...), started afresh on the server's core while this program, the
+//! generator, keeps to another. What comes out is a median per subject, and ratios paired by round.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program: tables go to stdout, progress to stderr"
+)]
+
+mod bulk;
+mod goals;
+mod idle;
+mod machine;
+mod pattern;
+mod proc;
+mod report;
+mod rounds;
+mod running;
+mod sample;
+mod stable;
+mod subject;
+mod tables;
+mod tcp;
+mod tokio_echo;
+mod udp;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+
+use crate::machine::{Cores, Interrupt};
+use crate::report::{Report, Work};
+use crate::rounds::Bench;
+use crate::sample::Window;
+use crate::stable::Stable;
+use crate::subject::Server;
+
+const WARM_UP: Duration = Duration::from_millis(500);
+const IDLE_CONNECTIONS: usize = 10_000;
+/// Each end of 10,000 connections, and room for what a program opens besides.
+const FILES: u64 = 20_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// TCP ping-pong: 64 B and 64 KiB, 50 and 1,000 connections
+    Echo,
+    /// UDP, 64 B: 50 sockets, 1 and 16 datagrams in flight each
+    Udp,
+    /// Memory of 10,000 idle connections
+    Idle,
+    /// 8 GiB through one connection
+    Bulk,
+    /// All of them
+    All,
+    /// A peer: this program started by itself
+    #[value(hide = true)]
+    TokioMtEcho,
+}
+
+/// Bandy beside its peers: CPU per message, latency, idle memory, bulk.
+#[derive(Parser)]
+#[command(name = "bandy-bench", version)]
+struct Args {
+    #[arg(value_enum, default_value = "all")]
+    mode: Mode,
+    /// How often each subject takes its turn [default: 5, or 1 with --quick]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each turn counts, after half a second of warm-up [default: 3, or 1 with --quick]
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// The program under test [default: `bandy` beside this program]
+    #[arg(long, value_name = "PATH")]
+    bandy: Option<PathBuf>,
+    /// One more argument for `bandy serve echo URL`; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    bandy_arg: Vec<String>,
+    /// Measure the peers alone
+    #[arg(long)]
+    without_bandy: bool,
+    /// Measure only these, by the names in the tables
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    only: Vec<String>,
+    /// One short round, and 256 MiB instead of 8 GiB: to see that it works, not to quote
+    #[arg(long)]
+    quick: bool,
+    /// Write the tables and goals as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write every sample of every round as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = if args.mode == Mode::TokioMtEcho {
+        tokio_echo::serve().map(|()| true)
+    } else {
+        run(&args)
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bandy-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// False when some measurement failed.
+fn run(args: &Args) -> Result<bool> {
+    let interrupt = Interrupt::install()?;
+    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 5 });
+    let seconds = args.seconds.unwrap_or(if args.quick { 1.0 } else { 3.0 });
+    if rounds == 0 || !(0.1..=600.0).contains(&seconds) {
+        bail!("rounds must be at least 1, seconds between 0.1 and 600");
+    }
+    for name in &args.only {
+        if !Server::ALL.iter().any(|server| server.name() == name) {
+            bail!(
+                "--only {name}: there is no such subject; there are {}",
+                Server::ALL.map(Server::name).join(", ")
+            );
+        }
+    }
+    let files = machine::raise_file_limit(FILES)?;
+    let bench = Bench {
+        stable: Stable::open(Cores::share_out()?, bandy(args)?, args.bandy_arg.clone())?,
+        only: &args.only,
+        rounds,
+        window: Window {
+            warm_up: WARM_UP,
+            count: Duration::from_secs_f64(seconds),
+        },
+        interrupt,
+    };
+    let mut report = Report::new(&bench.stable, rounds, seconds, args.quick);
+    let wants = |mode| args.mode == Mode::All || args.mode == mode;
+    if wants(Mode::Echo) {
+        report.tables.extend(bench.tables(&Work::ALL_TCP)?);
+    }
+    if wants(Mode::Udp) {
+        report.tables.extend(bench.tables(&Work::ALL_UDP)?);
+    }
+    if wants(Mode::Idle) {
+        // Some files are this program's and the server's own.
+        let connections = IDLE_CONNECTIONS.min((files as usize).saturating_sub(200));
+        report.idle = bench.once(
+            "idle",
+            |server| idle::measure(server, connections, &bench.interrupt),
+            |server| {
+                matches!(
+                    server,
+                    Server::Bandy | Server::CEpoll | Server::Asyncio | Server::TokioMt
+                )
+            },
+        )?;
+    }
+    if wants(Mode::Bulk) {
+        let bytes = if args.quick { 256 << 20 } else { 8 << 30 };
+        report.bulk = bench.once(
+            "bulk",
+            |server| bulk::measure(server, bytes, &bench.interrupt),
+            |server| {
+                !matches!(
+                    server,
+                    Server::Socat | Server::Ncat | Server::CUdp | Server::AsyncioTuned
+                )
+            },
+        )?;
+    }
+    println!("{}", report.text());
+    if let Some(path) = &args.markdown {
+        fs::write(path, report.markdown())
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&report.json()).context("writing JSON")?;
+        fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(report.failures().is_empty())
+}
+
+fn bandy(args: &Args) -> Result<Option<PathBuf>> {
+    if args.without_bandy {
+        return Ok(None);
+    }
+    if args.bandy.is_some() {
+        return Ok(args.bandy.clone());
+    }
+    let here = std::env::current_exe().context("finding this program's own path")?;
+    Ok(Some(here.with_file_name("bandy")))
+}

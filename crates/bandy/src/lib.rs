@@ -14,4 +14,6 @@ pub mod wire;
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use limits::Limits;
+pub use net::{Conn, connect};
+pub use server::{Model, Server};
 pub use service::{Service, service_fn};

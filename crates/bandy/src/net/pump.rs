@@ -10,7 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::conn::Conn;
 use super::scratch;
+use crate::error::Error;
 
 /// The two ends of a pump. They may be the same connection, which is an echo.
 pub(crate) trait Ends {
@@ -59,9 +61,11 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
-    pub(crate) fn into_io(self) -> io::Error {
+    /// The failure as an error that names the peer. A program's pipe that fails is named so too: it is the peer's.
+    pub(crate) fn name(self, conn: &Conn) -> Error {
         match self {
-            Failed::Reading(e) | Failed::Writing(e) => e,
+            Failed::Reading(e) => conn.failed("reading from", e),
+            Failed::Writing(e) => conn.failed("writing to", e),
         }
     }
 }

@@ -252,7 +252,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One peer's datagrams: the transport under a server's UDP connection.
 #[derive(Debug)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     pub(super) key: FlowKey,
     pub(super) inbox: Arc<Inbox>,
     pub(super) outbox: Arc<Outbox>,

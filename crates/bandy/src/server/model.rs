@@ -1,6 +1,14 @@
-//! How a server runs its connections.
+//! How a server runs its connections: on event loops, each on a thread, or one after the other.
 
 use std::fmt;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::loops::{EventLoop, OnLoop};
+use super::serve::Conversation;
 
 /// How a server runs its connections. Services never know which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -31,5 +39,84 @@ impl Model {
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// How one accept loop has its connections run.
+#[derive(Debug, Clone)]
+pub(super) enum Run {
+    /// As tasks on event loops, at best on the loop that accepts, which is number `home`.
+    OnLoops {
+        loops: Arc<[EventLoop]>,
+        home: usize,
+    },
+    /// Each on a thread of its own.
+    OnThreads,
+    /// Here and now, one at a time among all the server's listeners.
+    InTurn(Arc<Semaphore>),
+}
+
+/// The right to serve the next connection, where only one has it.
+pub(super) type Turn = Option<OwnedSemaphorePermit>;
+
+impl Run {
+    /// Waits until the next connection may be served.
+    pub(super) async fn turn(&self) -> Turn {
+        match self {
+            Run::InTurn(turn) => {
+                // Yields first: a listener that just had its turn lets the others try for it.
+                tokio::task::yield_now().await;
+                turn.clone().acquire_owned().await.ok()
+            }
+            Run::OnLoops { .. } | Run::OnThreads => None,
+        }
+    }
+
+    /// Runs a conversation, or has it run.
+    pub(super) async fn run(&self, conversation: Conversation, turn: Turn) {
+        match self {
+            Run::OnLoops { loops, home } => {
+                on_loop(conversation, OnLoop::choose(loops, *home), *home)
+            }
+            Run::OnThreads => on_thread(conversation),
+            Run::InTurn(_) => {
+                conversation.run().await;
+                drop(turn);
+            }
+        }
+    }
+}
+
+fn on_loop(mut conversation: Conversation, place: OnLoop, home: usize) {
+    if place.index() != home {
+        match conversation.incoming.loosen() {
+            Ok(incoming) => conversation.incoming = incoming,
+            Err(e) => return tracing::warn!(error = %e, "connection lost"),
+        }
+    }
+    let Some(handle) = place.handle().cloned() else {
+        return;
+    };
+    handle.spawn(async move {
+        conversation.run().await;
+        drop(place);
+    });
+}
+
+/// A thread with an event loop of its own: the service may wait the asynchronous way or block, and holds up nobody.
+fn on_thread(mut conversation: Conversation) {
+    let name = format!("bandy-{}", conversation.server.name);
+    match conversation.incoming.loosen() {
+        Ok(incoming) => conversation.incoming = incoming,
+        Err(e) => return tracing::warn!(error = %e, "connection lost"),
+    }
+    let body = move || match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(conversation.run()),
+        Err(e) => {
+            tracing::warn!(error = %e, "cannot start an event loop for a connection's thread; it is closed")
+        }
+    };
+    if let Err(e) = thread::Builder::new().name(name).spawn(body) {
+        tracing::warn!(error = %e, "cannot start a thread for a connection; it is closed");
     }
 }

@@ -1,11 +1,22 @@
 //! The services that come with Bandy, one a file, and what each can stand on.
 
+pub mod chargen;
+pub mod discard;
+pub mod echo;
+pub mod exec;
+pub mod greet;
+pub mod reply;
 pub mod template;
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::endpoint::Carries;
+use crate::error::{Error, Kind, Result, Side};
+use crate::net::Messages;
+use crate::net::conn::Conn;
+use crate::service::BoxService;
+use template::Template;
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.
@@ -42,7 +53,7 @@ pub enum Spec {
 
 impl Spec {
     /// The default of `pause`.
-    pub const PAUSE: Duration = Duration::from_millis(200);
+    pub const PAUSE: Duration = Messages::PAUSE;
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
@@ -69,6 +80,27 @@ impl Spec {
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),
         }
     }
+}
+
+/// Makes the service that a spec describes.
+///
+/// # Errors
+/// What only the machine can tell: that there is no such program. And a template that is none, where no configuration
+/// checked it before.
+pub fn build(spec: &Spec) -> Result<BoxService<Conn>> {
+    Ok(match spec {
+        Spec::Echo => BoxService::new(echo::Echo),
+        Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
+        Spec::Reply { template, pause } => {
+            let template = Template::parse(template).map_err(|e| {
+                Error::new(Kind::Usage, Side::Local, "reading the template").because(e)
+            })?;
+            BoxService::new(reply::Reply::new(template, *pause))
+        }
+        Spec::Discard => BoxService::new(discard::Discard),
+        Spec::Chargen => BoxService::new(chargen::Chargen),
+        Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+    })
 }
 
 impl fmt::Display for Spec {

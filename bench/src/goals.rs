@@ -1,0 +1,172 @@
+//! The goals that Bandy set itself, beside what was measured. A goal that was not measured is not met, and is said to be so.
+
+use serde::Serialize;
+
+use crate::bulk::GROWTH_MAX;
+use crate::report::{Report, Row, Table, Work};
+use crate::sample::{Sample, paired_ratio};
+use crate::subject::{Server, Subject};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Goal {
+    pub what: String,
+    pub limit: f64,
+    pub unit: Unit,
+    pub measured: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Unit {
+    Ratio,
+    Bytes,
+    Mebibytes,
+}
+
+impl Goal {
+    pub fn verdict(&self) -> &'static str {
+        match self.measured {
+            None => "not measured",
+            Some(measured) if measured <= self.limit => "met",
+            Some(_) => "**not met**",
+        }
+    }
+}
+
+/// Bandy's CPU per message over a peer's, paired by round.
+pub fn cpu_ratio(table: &Table, peer: Subject) -> Option<f64> {
+    ratio(table, peer, |sample| sample.cpu_us)
+}
+
+/// Bandy's 99th percentile over a peer's, paired by round.
+pub fn p99_ratio(table: &Table, peer: Subject) -> Option<f64> {
+    ratio(table, peer, |sample| sample.p99_us)
+}
+
+pub fn all(report: &Report) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for work in Work::ALL_TCP.into_iter().chain(Work::ALL_UDP) {
+        let table = report.tables.iter().find(|table| table.work == work);
+        let mut push =
+            |against: Subject, quantity: &str, limit, of: fn(&Table, Subject) -> Option<f64>| {
+                goals.push(Goal {
+                    what: format!("{}: {quantity} / {}", work.title(), against.label()),
+                    limit,
+                    unit: Unit::Ratio,
+                    measured: table.and_then(|table| of(table, against)),
+                });
+            };
+        match work {
+            Work::Tcp(setting) if setting.bytes == 64 => {
+                push(Server::CEpoll.on_one_core(), "CPU", 1.15, cpu_ratio);
+                push(Server::Asyncio.on_one_core(), "CPU", 0.80, cpu_ratio);
+                push(Server::TokioMt.on_all_cores(), "p99", 1.0, p99_ratio);
+            }
+            Work::Tcp(_) => push(Server::CEpoll.on_one_core(), "CPU", 1.05, cpu_ratio),
+            Work::Udp(_) => push(Server::CUdp.on_one_core(), "CPU", 0.75, cpu_ratio),
+        }
+    }
+    let idle = report
+        .idle
+        .iter()
+        .find(|once| once.subject.server == Server::Bandy)
+        .and_then(|once| once.outcome.as_ref().ok());
+    let bulk = report
+        .bulk
+        .iter()
+        .find(|once| once.subject.server == Server::Bandy)
+        .and_then(|once| once.outcome.as_ref().ok());
+    goals.push(Goal {
+        what: "idle connection that never spoke".to_owned(),
+        limit: 2048.0,
+        unit: Unit::Bytes,
+        measured: idle.map(|idle| idle.opened),
+    });
+    goals.push(Goal {
+        what: "idle connection that spoke once".to_owned(),
+        limit: 2048.0,
+        unit: Unit::Bytes,
+        measured: idle.map(|idle| idle.answered),
+    });
+    goals.push(Goal {
+        what: "growth of peak memory over an 8 GiB echo".to_owned(),
+        limit: mebibytes(GROWTH_MAX),
+        unit: Unit::Mebibytes,
+        // A shorter stream shows nothing about this one.
+        measured: bulk
+            .filter(|bulk| bulk.bytes >= 8 << 30)
+            .map(|bulk| mebibytes(bulk.growth())),
+    });
+    goals
+}
+
+pub fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn ratio(table: &Table, peer: Subject, of: fn(&Sample) -> f64) -> Option<f64> {
+    let ours = Subject {
+        server: Server::Bandy,
+        placement: peer.placement,
+    };
+    let rounds = |subject| -> Option<Vec<Option<f64>>> {
+        let row: &Row = table.rows.iter().find(|row| row.subject == subject)?;
+        Some(
+            row.rounds
+                .iter()
+                .map(|sample| sample.as_ref().map(of))
+                .collect(),
+        )
+    };
+    paired_ratio(&rounds(ours)?, &rounds(peer)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goal(measured: Option<f64>) -> Goal {
+        Goal {
+            what: String::new(),
+            limit: 1.15,
+            unit: Unit::Ratio,
+            measured,
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        assert_eq!(goal(Some(1.15)).verdict(), "met");
+        assert_eq!(goal(Some(1.16)).verdict(), "**not met**");
+        assert_eq!(goal(None).verdict(), "not measured");
+    }
+
+    #[test]
+    fn a_ratio_needs_both_in_the_same_placement() {
+        let sample = |cpu_us| Sample {
+            messages: 1,
+            per_second: 1.0,
+            cpu_us,
+            busy: 1.0,
+            others: 0.0,
+            p50_us: 1.0,
+            p99_us: 1.0,
+            lost: 0.0,
+        };
+        let row = |subject, cpu_us| {
+            let mut row = Row::new(subject);
+            row.add(Ok(sample(cpu_us)));
+            row
+        };
+        let table = Table {
+            work: Work::ALL_TCP[0],
+            rows: vec![
+                row(Server::Bandy.on_one_core(), 3.0),
+                row(Server::CEpoll.on_one_core(), 4.0),
+                row(Server::TokioMt.on_all_cores(), 4.0),
+            ],
+        };
+        assert_eq!(cpu_ratio(&table, Server::CEpoll.on_one_core()), Some(0.75));
+        assert_eq!(cpu_ratio(&table, Server::TokioMt.on_all_cores()), None);
+        assert_eq!(cpu_ratio(&table, Server::Asyncio.on_one_core()), None);
+    }
+}

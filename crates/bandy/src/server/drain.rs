@@ -1,0 +1,95 @@
+//! How a server ends: accepting stops, conversations go on until a deadline, what is left is cut.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+/// The end of a server, seen from all its parts.
+#[derive(Debug)]
+pub(super) struct Drain {
+    stopping: watch::Sender<bool>,
+    /// What must be gone before the server has ended: accept loops and conversations.
+    parts: AtomicUsize,
+    none_left: Notify,
+    is_cut: AtomicBool,
+    cut: Notify,
+}
+
+impl Drain {
+    pub(super) fn new() -> Arc<Drain> {
+        Arc::new(Drain {
+            stopping: watch::Sender::new(false),
+            parts: AtomicUsize::new(0),
+            none_left: Notify::new(),
+            is_cut: AtomicBool::new(false),
+            cut: Notify::new(),
+        })
+    }
+
+    /// A part of the server, for as long as what is returned lives.
+    pub(super) fn part(self: &Arc<Self>) -> Part {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        Part(self.clone())
+    }
+
+    /// Returns once accepting must stop.
+    pub(super) async fn stopping(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error would mean that the sender is gone, and it is in `self`.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Wakes when conversations are cut; [`Drain::is_cut`] tells whether they are.
+    pub(super) fn cut(&self) -> tokio::sync::futures::Notified<'_> {
+        self.cut.notified()
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Stops accepting, waits for the conversations, cuts those that are left at the deadline. Gives their number.
+    pub(super) async fn run(&self, deadline: Duration) -> usize {
+        self.stop();
+        if tokio::time::timeout(deadline, self.ended()).await.is_ok() {
+            return 0;
+        }
+        let left = self.parts.load(Ordering::Acquire);
+        self.is_cut.store(true, Ordering::Relaxed);
+        self.cut.notify_waiters();
+        // Cutting is a wake-up away, unless a service blocks its thread: that one is not waited for.
+        let _ = tokio::time::timeout(CUT, self.ended()).await;
+        left
+    }
+
+    async fn ended(&self) {
+        loop {
+            let none_left = self.none_left.notified();
+            if self.parts.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+/// How long cut conversations may take to be gone.
+const CUT: Duration = Duration::from_secs(1);
+
+/// See [`Drain::part`].
+#[derive(Debug)]
+pub(super) struct Part(Arc<Drain>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.0.parts.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none_left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Event loops: one thread each, and how many conversations each has.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Kind, Result, Side};
+
+/// The event loops of a process. Dropping them ends whatever still runs on them.
+#[derive(Debug)]
+pub struct Loops {
+    all: Arc<[EventLoop]>,
+    threads: Vec<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One event loop, as seen from any thread.
+#[derive(Debug)]
+pub(super) struct EventLoop {
+    pub(super) handle: Handle,
+    /// Conversations that live on it. On a cache line of its own: every loop counts on its own.
+    load: Load,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Load(AtomicUsize);
+
+impl Loops {
+    /// One event loop for each core that this process may use.
+    ///
+    /// # Errors
+    /// That the system gives no thread or no epoll.
+    pub fn start() -> Result<Loops> {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Loops::start_some(cores)
+    }
+
+    /// This many event loops, at least one.
+    ///
+    /// # Errors
+    /// As [`Loops::start`].
+    pub fn start_some(count: usize) -> Result<Loops> {
+        let mut all = Vec::new();
+        let mut threads = Vec::new();
+        for i in 0..count.max(1) {
+            let (handle, thread) = start_one(i).map_err(|e| {
+                Error::new(Kind::Io, Side::Local, "starting an event loop").because(e)
+            })?;
+            all.push(EventLoop {
+                handle,
+                load: Load::default(),
+            });
+            threads.push(thread);
+        }
+        Ok(Loops {
+            all: all.into(),
+            threads,
+        })
+    }
+
+    pub(super) fn all(&self) -> &Arc<[EventLoop]> {
+        &self.all
+    }
+}
+
+fn start_one(i: usize) -> std::io::Result<(Handle, Thread)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name(format!("bandy-loop-{i}"))
+        .spawn(move || {
+            // An error says that the sender was dropped, which means the same.
+            let _ = runtime.block_on(ended);
+            // Blocking work that somebody left behind (a name being resolved) is not waited for.
+            runtime.shutdown_background();
+        })?;
+    Ok((
+        handle,
+        Thread {
+            end: Some(end),
+            thread: Some(thread),
+        },
+    ))
+}
+
+impl Drop for Loops {
+    fn drop(&mut self) {
+        for thread in &mut self.threads {
+            drop(thread.end.take());
+        }
+        for thread in &mut self.threads {
+            if let Some(thread) = thread.thread.take()
+                && thread.thread().id() != std::thread::current().id()
+            {
+                // A loop that panicked has printed why, and there is nothing to do about it here.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// A conversation's place on a loop, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct OnLoop {
+    loops: Arc<[EventLoop]>,
+    index: usize,
+}
+
+impl OnLoop {
+    /// The place of a connection that loop `home` accepted: there, unless another has clearly less to do. The system
+    /// deals connections out by hash, which can be uneven, and a connection stays where it begins.
+    pub(super) fn choose(loops: &Arc<[EventLoop]>, home: usize) -> OnLoop {
+        let load = |i: usize| loops.get(i).map_or(usize::MAX, |l| l.load.0.load(Relaxed));
+        let least = (0..loops.len()).min_by_key(|&i| load(i)).unwrap_or(home);
+        let index = if load(home) > load(least) + SLACK {
+            least
+        } else {
+            home
+        };
+        if let Some(chosen) = loops.get(index) {
+            chosen.load.0.fetch_add(1, Relaxed);
+        }
+        OnLoop {
+            loops: loops.clone(),
+            index,
+        }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn handle(&self) -> Option<&Handle> {
+        self.loops.get(self.index).map(|l| &l.handle)
+    }
+}
+
+/// How many more conversations a loop may have than another before it hands one over. Handing over costs two system
+/// calls and a wake-up; being one ahead costs nothing.
+const SLACK: usize = 1;
+
+impl Drop for OnLoop {
+    fn drop(&mut self) {
+        if let Some(chosen) = self.loops.get(self.index) {
+            chosen.load.0.fetch_sub(1, Relaxed);
+        }
+    }
+}
