@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::ask::AskArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The whole command line.
@@ -32,6 +33,7 @@ pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
     Serve(Box<ServeArgs>),
+    Ask(Box<AskArgs>),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

@@ -9,6 +9,7 @@
 )]
 
 mod args;
+mod ask;
 mod check;
 mod completions;
 mod diagnostics;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Ask(args) => ask::ask(*args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
     };
