@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::ask::AskArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ask::AskArgs;
+use crate::trust::{TrustArgs, UntrustArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -34,6 +36,8 @@ pub enum Command {
     Check(CheckArgs),
     Serve(Box<ServeArgs>),
     Ask(Box<AskArgs>),
+    Trust(TrustArgs),
+    Untrust(UntrustArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -42,11 +46,17 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs (on stderr)")]
 pub struct Log {
-    /// How log lines are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// text or json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
     pub log: LogFormat,
-    /// The least important lines to log [default: info, or what BANDY_LOG says]
-    #[arg(long, global = true, value_name = "LEVEL")]
+    /// off, error, warn, info, debug or trace [default: BANDY_LOG, or info]
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
 
@@ -122,7 +132,7 @@ bandy serve SERVICE URL... [OPTIONS]
 Services:
   echo            what it received, byte for byte
   greet TEXT      TEXT to whoever connects
-  reply TEMPLATE  a template for each message, with {message} {peer} {local} {time} {n}
+  reply TEMPLATE  a template for each message; its fields, in {braces}: message peer local time n
   discard         nothing, to whatever comes
   chargen         printable characters without end
   exec -- CMD     a program for each connection: its stdin and stdout
@@ -148,7 +158,7 @@ pub struct ServeArgs {
     #[arg(value_name = "CMD", last = true, hide = true)]
     pub command: Vec<String>,
 
-    /// The server's name in logs and in the configuration [default: the service's]
+    /// The server's name in logs and configuration [default: the service's]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// How connections are run: async, threads or sequential [default: async]
@@ -168,7 +178,7 @@ pub struct ServeArgs {
 
 /// What some services can be told.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Of some services")]
+#[command(next_help_heading = "Service options")]
 pub struct ServiceOptions {
     /// greet: the text, where it could be taken for a URL
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -176,7 +186,7 @@ pub struct ServiceOptions {
     /// reply: the template, where it could be taken for a URL
     #[arg(long, value_name = "TEMPLATE", allow_hyphen_values = true)]
     pub template: Option<String>,
-    /// reply: answer an unfinished line after this long, or "none" [default: 200ms]
+    /// reply: answer an unfinished line after this, or none [default: 200ms]
     #[arg(long, value_name = "TIME")]
     pub pause: Option<String>,
     /// exec: how many programs may run at once [default: 100]
@@ -200,7 +210,7 @@ pub struct TlsOptions {
     /// Whether clients must show one: required or optional [default: required]
     #[arg(long, value_name = "WHETHER")]
     pub clients: Option<String>,
-    /// Web pages that may open a WebSocket besides those of this machine, "*" for all (repeatable)
+    /// Web page that may open a WebSocket, as in https://app.example, or *; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Vec<String>,
 }
@@ -218,10 +228,10 @@ pub struct LimitOptions {
     /// For the TLS and WebSocket handshakes [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub handshake: Option<String>,
-    /// Close a connection that was silent this long, or "none" [default: 5m]
+    /// Close a connection that was silent this long, or none [default: 5m]
     #[arg(long, value_name = "TIME")]
     pub idle: Option<String>,
-    /// Close a connection after this long, or "none" [default: none]
+    /// Close a connection after this long, or none [default: none]
     #[arg(long, value_name = "TIME")]
     pub lifetime: Option<String>,
     /// How long conversations may go on after SIGTERM [default: 10s]

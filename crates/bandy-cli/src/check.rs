@@ -1,6 +1,6 @@
 //! `bandy check`: whether a configuration file is right, without running it.
 
-use bandy::config::{self, Failed, Plan, Report};
+use bandy::config::{self, Failed, Plan, Report, Server};
 use bandy::error::Error;
 
 use crate::args::CheckArgs;
@@ -32,22 +32,21 @@ pub fn check(args: &CheckArgs) -> Result<Code, Error> {
     })
 }
 
-/// `bandy.toml is right: 2 servers`, and a line for each listener.
+/// `bandy.toml: 2 servers, no errors`, and a line for each server.
 fn summary(plan: &Plan, found: &Report) -> String {
     let servers = match plan.servers.len() {
         1 => "1 server".to_owned(),
         n => format!("{n} servers"),
     };
     let mut text = format!("{}: {servers}, no errors\n", found.source.name);
-    let width = |s: &config::Server| s.name.chars().count();
-    let width = plan.servers.iter().map(width).max().unwrap_or(0);
+    let widest = |width: fn(&Server) -> usize| plan.servers.iter().map(width).max().unwrap_or(0);
+    let names = widest(|s| s.name.len());
+    let services = widest(|s| s.service.name().len());
     for server in &plan.servers {
+        let (name, service) = (&server.name, server.service.name());
         let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
-        let (name, service) = (&server.name, &server.service);
-        text.push_str(&format!(
-            "  {name:width$}  {service:7}  {}\n",
-            listen.join(" ")
-        ));
+        let listen = listen.join(" ");
+        text.push_str(&format!("  {name:names$}  {service:services$}  {listen}\n"));
     }
     text
 }

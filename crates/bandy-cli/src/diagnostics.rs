@@ -20,7 +20,12 @@ pub fn print(found: &Report) {
         Renderer::plain()
     };
     for diagnostic in &found.diagnostics {
-        eprintln!("{}\n", renderer.render(&[group(&found.source, diagnostic)]));
+        if found.source.name.is_empty() {
+            eprintln!("{}", on_the_command_line(&renderer, diagnostic));
+        } else {
+            let group = group(&found.source, diagnostic);
+            eprintln!("{}\n", renderer.render(&[group]));
+        }
     }
     if !found.source.name.is_empty() {
         eprintln!("{}", totals(found));
@@ -42,16 +47,35 @@ fn totals(found: &Report) -> String {
     format!("{}: {}", found.source.name, counts.join(", "))
 }
 
-fn group<'a>(source: &'a Source, d: &'a Diagnostic) -> Group<'a> {
-    let level = match d.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
-    let title = match &d.primary.at {
-        Origin::Flag(flag) if flag.starts_with('-') => format!("{flag}: {}", d.message),
+/// `error: --idle: …`: what was typed is right above, so there is nothing to show again.
+fn on_the_command_line(renderer: &Renderer, d: &Diagnostic) -> String {
+    let mut title = match &d.primary.at {
+        Origin::Flag(flag) if flag.starts_with('-') && !d.message.contains(flag.as_str()) => {
+            format!("{flag}: {}", d.message)
+        }
         _ => d.message.clone(),
     };
-    let mut group = Group::with_title(level.primary_title(title));
+    let label = d.primary.text.as_str();
+    if d.help.is_none() && !label.is_empty() {
+        title = format!("{title}: {label}");
+    }
+    let title = level(d.severity).primary_title(title);
+    let mut text = renderer.render(&[Group::with_title(title)]);
+    if let Some(help) = &d.help {
+        text.push_str(&format!("\n  help: {help}"));
+    }
+    text
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    }
+}
+
+fn group<'a>(source: &'a Source, d: &'a Diagnostic) -> Group<'a> {
+    let mut group = Group::with_title(level(d.severity).primary_title(d.message.as_str()));
     let labels = std::iter::once((AnnotationKind::Primary, &d.primary)).chain(
         d.secondary
             .iter()
@@ -68,10 +92,8 @@ fn group<'a>(source: &'a Source, d: &'a Diagnostic) -> Group<'a> {
     }
     if is_in_file {
         group = group.element(snippet);
-    } else if !source.name.is_empty() {
+    } else {
         group = group.element(FileName::path(source.name.as_str()));
-    } else if !d.primary.text.is_empty() {
-        group = group.element(Level::NOTE.message(d.primary.text.as_str()));
     }
     match &d.help {
         Some(help) => group.element(Level::HELP.message(help.as_str())),

@@ -19,7 +19,6 @@ mod report;
 mod run;
 mod serve;
 mod start;
-#[allow(dead_code)] // Until the command line names it.
 mod trust;
 
 use std::process::ExitCode;
@@ -29,6 +28,8 @@ use clap::Parser;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    // Before anything else can ask for TLS: without it, two providers in one program end in a panic at first use.
+    bandy::net::tls::install_provider();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // `--help` and `--version` come this way too; clap knows which stream and which code.
@@ -37,16 +38,19 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
-    // Kept until the end: dropping it writes what is still in the queue.
-    let _log = log::start(&cli.log);
+    let log = log::start(&cli.log);
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Ask(args) => ask::ask(*args),
+        Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
+        Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
     };
+    // Writes what is still in the queue, so that an error is the last line.
+    drop(log);
     match done {
         Ok(code) => code.into(),
         Err(error) => {

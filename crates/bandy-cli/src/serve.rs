@@ -28,7 +28,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
 
 fn invalid(found: &Report) -> Result<Code, Error> {
     diagnostics::print(found);
-    eprintln!("For more information, try `bandy serve --help`.");
+    eprintln!("\nFor more information, try 'bandy serve --help'.");
     Ok(Code::Usage)
 }
 
@@ -57,35 +57,50 @@ fn flag(name: &str) -> Origin {
     Origin::Flag(name.to_owned())
 }
 
-/// `service = "echo"`, or with an option `service.reply = { … }`.
+/// `service = "echo"`, `service.greet = "Hello"`, or with more options `service.reply = { … }`.
 fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
     let name = args.service.as_str();
-    let options = &args.service_options;
-    server.set(&["service"], name, flag("SERVICE"));
-    let mut set = |key: &str, data: Data, origin: &str| {
-        server.set(&["service", name, key], data, flag(origin));
-    };
-    let text = |text: &String| Data::Text(text.clone());
-    match (&said.text, name) {
-        (Some(said), "greet") => set("text", text(said), "TEXT"),
-        (Some(said), _) => set("template", text(said), "TEMPLATE"),
-        (None, _) => {}
+    let given = &args.service_options;
+    let mut options = Table::default();
+    let texts = [
+        (
+            "text",
+            "TEXT",
+            said.text.as_ref().filter(|_| name == "greet"),
+        ),
+        (
+            "template",
+            "TEMPLATE",
+            said.text.as_ref().filter(|_| name == "reply"),
+        ),
+        ("text", "--text", given.text.as_ref()),
+        ("template", "--template", given.template.as_ref()),
+    ];
+    for (key, origin, value) in texts {
+        if let Some(value) = value {
+            options.set(&[key], value.as_str(), flag(origin));
+        }
     }
     if !args.command.is_empty() {
         let command = Data::texts(&args.command, &flag("CMD"));
-        set("command", command, "CMD");
+        options.set(&["command"], command, flag("CMD"));
     }
-    for (key, origin, value) in [
-        ("text", "--text", &options.text),
-        ("template", "--template", &options.template),
-        ("pause", "--pause", &options.pause),
-    ] {
-        if let Some(value) = value {
-            set(key, text(value), origin);
+    if let Some(pause) = &given.pause {
+        options.set(&["pause"], Data::from_flag(pause), flag("--pause"));
+    }
+    if let Some(programs) = &given.programs {
+        options.set(&["programs"], Data::from_flag(programs), flag("--programs"));
+    }
+    let service = flag("SERVICE");
+    match (options.0.as_slice(), name) {
+        ([], _) => server.set(&["service"], name, service),
+        // One that can be written without its name.
+        ([(key, value)], "greet" | "reply" | "exec")
+            if matches!(key.name.as_str(), "text" | "template" | "command") =>
+        {
+            server.set(&["service", name], value.data.clone(), value.origin.clone());
         }
-    }
-    if let Some(programs) = &options.programs {
-        set("programs", Data::from_flag(programs), "--programs");
+        _ => server.set(&["service", name], Data::Table(options), service),
     }
 }
 
@@ -150,14 +165,17 @@ impl Said {
         let (what, by_flag) = match service {
             "greet" => ("TEXT", options.text.is_some()),
             "reply" => ("TEMPLATE", options.template.is_some()),
-            // Whatever is no URL is a URL that is wrong, and the check says what is.
             _ => ("", true),
         };
         let mut said = Said {
             urls: Vec::new(),
             text: None,
         };
-        if what.is_empty() || by_flag {
+        if !Spec::NAMES.contains(&service) {
+            // What the other arguments are is not known; the check says that there is no such service.
+            said.urls = args.urls.iter().filter(|a| is_url(a)).cloned().collect();
+        } else if what.is_empty() || by_flag {
+            // Whatever is no URL is a URL that is wrong, and the check says how.
             said.urls = args.urls.clone();
         } else {
             let (urls, texts): (Vec<_>, Vec<_>) =
@@ -171,9 +189,9 @@ impl Said {
             return Err(report::usage(act, "no program is given", hint));
         }
         if said.urls.is_empty() && Spec::NAMES.contains(&service) {
-            let sample = match (what, by_flag) {
-                ("", _) | (_, true) => String::new(),
-                _ => format!("{what} "),
+            let sample = match &said.text {
+                Some(text) => format!("{text:?} "),
+                None => String::new(),
             };
             let dashes = if service == "exec" { " -- CMD" } else { "" };
             let hint = format!("bandy serve {service} {sample}tcp://:7000{dashes}");

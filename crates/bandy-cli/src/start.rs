@@ -1,13 +1,68 @@
-//! From a plan to running servers.
+//! From a plan to running servers, until a signal ends them.
 
+use std::io::Write;
+
+use bandy::app::{App, raise_file_limit};
 use bandy::config::Plan;
 use bandy::error::{Error, Kind, Side};
+use bandy::net::Inherited;
+use bandy::server::signals::Shutdown;
+use sd_notify::NotifyState;
 
 use crate::exit::Code;
 
 /// Runs everything that a plan declares, until it is told to stop.
+///
+/// The first SIGTERM or SIGINT drains, the second ends at once.
 pub fn start(plan: Plan) -> Result<Code, Error> {
-    let servers: Vec<&str> = plan.servers.iter().map(|s| s.name.as_str()).collect();
-    let act = format!("starting {}", servers.join(", "));
-    Err(Error::new(Kind::Other, Side::Local, act).because("not built yet"))
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
+    runtime.block_on(async {
+        // Before anything listens: from the first connection on, a signal means to drain.
+        let mut shutdown = Shutdown::new()?;
+        let app = App::start(&plan, Inherited::from_env())?;
+        announce(&app)?;
+        shutdown.requested().await;
+        notify(NotifyState::Stopping);
+        tracing::info!("stopping: conversations may finish; another signal ends them at once");
+        tokio::select! {
+            left = app.drain() => {
+                tracing::info!(cut = left, "stopped");
+                Ok(Code::Done)
+            }
+            () = shutdown.requested() => {
+                app.cut().await;
+                Ok(Code::Interrupted)
+            }
+        }
+    })
+}
+
+/// The ready lines, which scripts wait for, and word to a service manager.
+fn announce(app: &App) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    let mut lines = String::new();
+    for (endpoint, service) in app.listeners() {
+        lines.push_str(&format!("listening on {endpoint} ({service})\n"));
+    }
+    let written = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+    notify(NotifyState::Ready);
+    match written {
+        // Whoever started us does not want to know; the servers run all the same.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|e| {
+            Error::new(Kind::Io, Side::Local, "writing the ready lines to stdout").because(e)
+        }),
+    }
+}
+
+fn notify(state: NotifyState<'_>) {
+    // Does nothing where NOTIFY_SOCKET is not set.
+    if let Err(e) = sd_notify::notify(&[state]) {
+        tracing::warn!(error = %e, "cannot notify the service manager");
+    }
 }

@@ -1,5 +1,6 @@
 //! Both ends of the client-server conversation.
 
+pub mod app;
 pub mod client;
 pub mod config;
 pub mod endpoint;

@@ -54,7 +54,8 @@ where
     }
 }
 
-type Answer<'a, Out> = Pin<Box<dyn Future<Output = Result<Out>> + Send + 'a>>;
+/// An answer to come.
+pub type Answer<'a, Out> = Pin<Box<dyn Future<Output = Result<Out>> + Send + 'a>>;
 
 /// The type-erased twin of [`Service`]: what a table of routes or a configuration holds.
 pub struct BoxService<In, Out = ()>(Arc<dyn Erased<In, Out>>);
@@ -68,6 +69,13 @@ impl<In: Send + 'static, Out> BoxService<In, Out> {
     /// Answers one input, as [`Service::call`] with its future in a box.
     pub fn call_boxed(&self, input: In) -> Answer<'_, Out> {
         self.0.call_erased(input)
+    }
+}
+
+impl<In: Send + 'static, Out: 'static> BoxService<In, Out> {
+    /// As [`BoxService::call_boxed`], with a future that keeps the service alive by itself.
+    pub fn call_owned(self, input: In) -> Answer<'static, Out> {
+        self.0.call_owned(input)
     }
 }
 
@@ -93,10 +101,15 @@ impl<In: Send + 'static, Out: 'static> Service<In> for BoxService<In, Out> {
 
 trait Erased<In, Out>: Send + Sync {
     fn call_erased(&self, input: In) -> Answer<'_, Out>;
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, Out>;
 }
 
 impl<In: Send + 'static, S: Service<In>> Erased<In, S::Out> for S {
     fn call_erased(&self, input: In) -> Answer<'_, S::Out> {
         Box::pin(self.call(input))
+    }
+
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, S::Out> {
+        Box::pin(async move { self.call(input).await })
     }
 }

@@ -109,14 +109,18 @@ fn parse_in(source: Source, folder: &Path) -> Result<(Plan, Report), Report> {
 
 fn read_file(path: &Path) -> io::Result<String> {
     use io::Read;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        let why = format!("it is larger than {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let invalid = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return invalid(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
-    Ok(text)
+    String::from_utf8(bytes).or_else(|e| {
+        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&b| b == b'\n').count() + 1;
+        invalid(format!("line {line} is not UTF-8 text"))
+    })
 }
 
 #[cfg(test)]
@@ -213,6 +217,14 @@ mod tests {
             said("service = \"ecko\"\nlisten = [\"tcp://:1\",\nmodel = \"async\"\n[server.t]\n"),
             "c:2:11: there is no service `ecko`\nc:3:10: this `[` is never closed"
         );
+        assert_eq!(
+            said("listen = [\"tcp://:1]\nmodel = \"x\"\nname\nservice = {\ndrain = \"1s\"\n"),
+            "c:2:21: the string is never closed\n\
+             c:3:9: `model` cannot be `x`\n\
+             c:4:5: `name` has no value\n\
+             c:5:11: this `{` is never closed\n\
+             c:6:1: server `s` has no key `drain`"
+        );
     }
 
     #[test]
@@ -233,9 +245,9 @@ mod tests {
         #[test]
         fn no_broken_file_panics(at in 0..600_usize, length in 0..20_usize, with in "[\\[\\]{}\"'=\n,é]{0,2}") {
             let mut text = BROKEN_BELOW.to_owned();
-            let start = text.floor_char_boundary(at);
-            let end = text.floor_char_boundary(start + length);
-            text.replace_range(start..end, &with);
+            let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let place = |n: usize| boundaries[n.min(boundaries.len() - 1)];
+            text.replace_range(place(at)..place(at + length), &with);
             if let Err(report) = parse("c", &text) {
                 for d in &report.diagnostics {
                     if let diagnostic::Origin::File(span) = &d.primary.at {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
-use super::walk::{Walk, printable};
+use super::walk::{Meant, Walk, printable};
 use crate::limits::{Limits, Overload};
 use crate::net::tls::{ClientAuth, Identity, ServerTls};
 use crate::server::Model;
@@ -49,11 +49,14 @@ pub(super) fn service<'a>(
         }) => {
             let elsewhere = |key: &str| {
                 let (owner, _) = SERVICE_KEYS.into_iter().find(|(_, k)| k.contains(&key))?;
-                Some(format!("`{key}` belongs to `{owner}`"))
+                Some(Meant::Help(format!("`{key}` belongs to `{owner}`")))
             };
-            let none = keys.is_empty().then(|| format!("`{name}` has no options"));
+            let none = || {
+                keys.is_empty()
+                    .then(|| Meant::Help(format!("`{name}` has no options")))
+            };
             walk.keys(table, &format!("`{name}`"), keys, |key| {
-                elsewhere(key).or(none.clone())
+                elsewhere(key).or_else(none)
             });
             Some(table)
         }
@@ -195,8 +198,8 @@ pub(super) fn tls<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool
         return tls;
     };
     let Some(table) = walk.table(key, value, &TLS_KEYS, |name| match name {
-        "ca" | "client-ca" => Some("did you mean `client_ca`?".to_owned()),
-        "certificate" => Some("did you mean `cert`?".to_owned()),
+        "ca" | "client-ca" => Some(Meant::Help("did you mean `client_ca`?".to_owned())),
+        "certificate" => Some(Meant::Help("did you mean `cert`?".to_owned())),
         _ => None,
     }) else {
         return tls;

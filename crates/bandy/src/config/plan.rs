@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Origin, Report};
 use super::raw::{self, Data, Key, Table, Value};
-use super::walk::{Walk, did_you_mean, listed, printable};
+use super::walk::{Meant, Walk, did_you_mean, listed, printable};
 use super::{listen, options};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::Limits;
@@ -83,8 +83,8 @@ const SERVER_KEYS: [&str; 6] = ["listen", "service", "model", "origins", "tls", 
 fn plan(walk: &mut Walk<'_>) -> Plan {
     let root = &walk.config.root;
     walk.keys(root, "a configuration", &["server"], |name| match name {
-        "pool" | "state" => Some(format!("`{name}` is not in this version of bandy yet")),
-        "servers" => Some("did you mean `server`?".to_owned()),
+        "pool" | "state" => Some(Meant::Later),
+        "servers" => Some(Meant::Help("did you mean `server`?".to_owned())),
         _ => None,
     });
     let mut plan = Plan {
@@ -193,26 +193,26 @@ fn name(walk: &mut Walk<'_>, key: &Key) {
 }
 
 /// What someone may have meant by a key that servers do not have.
-fn meant_by(name: &str) -> Option<String> {
+fn meant_by(name: &str) -> Option<Meant> {
     if options::LIMIT_KEYS.contains(&name) {
-        return Some(format!("write it as `limits.{name}`"));
+        return Some(Meant::Help(format!("write it as `limits.{name}`")));
     }
     if options::TLS_KEYS.contains(&name) {
-        return Some(format!("write it as `tls.{name}`"));
+        return Some(Meant::Help(format!("write it as `tls.{name}`")));
     }
     if Spec::NAMES.contains(&name) {
-        return Some(format!("write it as `service.{name}`"));
+        return Some(Meant::Help(format!("write it as `service.{name}`")));
     }
     match name {
-        "route" => Some("`route` is not in this version of bandy yet".to_owned()),
-        "port" | "address" | "addr" | "bind" | "url" | "endpoint" | "endpoints" => {
-            Some("write `listen = \"tcp://127.0.0.1:7000\"`".to_owned())
-        }
+        "route" => Some(Meant::Later),
+        "port" | "address" | "addr" | "bind" | "url" | "endpoint" | "endpoints" => Some(
+            Meant::Help("write `listen = \"tcp://127.0.0.1:7000\"`".to_owned()),
+        ),
         _ => None,
     }
 }
 
-/// Services that DESIGN has and this version does not.
+/// Services that a later version will have.
 const LATER: [&str; 4] = ["files", "api", "chat", "balance"];
 
 /// The service, [`Spec::Echo`] standing in for one that could not be told.
@@ -306,5 +306,5 @@ fn cannot_stand(spec: &Spec, endpoint: &Endpoint, at: &Origin) -> Diagnostic {
         format!("`{spec}` cannot stand on {scheme} ({})", scheme.carries()),
     )
     .label(format!("not for `{spec}`"))
-    .help(format!("`{spec}` can stand on {}", schemes.join(", ")))
+    .help(format!("listen on {}", listed(&schemes, "or")))
 }

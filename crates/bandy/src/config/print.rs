@@ -58,7 +58,7 @@ fn write_server(root: &mut Table, server: &Server) {
 
 fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
     match service {
-        Spec::Greet { text } => set(&["service", "greet", "text"], text.as_str().into()),
+        Spec::Greet { text } => set(&["service", "greet"], text.as_str().into()),
         Spec::Reply { template, pause } => {
             set(&["service", "reply", "template"], template.as_str().into());
             set(&["service", "reply", "pause"], or_none(*pause));
@@ -157,9 +157,10 @@ fn print_table<'a>(out: &mut String, path: &mut Vec<&'a str>, table: &'a Table) 
 /// `server` and each server always; what is in a server only if it is too wide for a line.
 fn has_own_header(depth: usize, key: &str, value: &Value) -> bool {
     match &value.data {
-        Data::Table(table) if depth >= 2 => {
-            table.0.len() > 1 && key.len() + 3 + inline(value).len() > WIDTH
-        }
+        Data::Table(table) if depth >= 2 => match table.0.as_slice() {
+            [(key, value)] => has_own_header(depth + 1, &key.name, value),
+            _ => key.len() + 3 + inline(value).len() > WIDTH,
+        },
         Data::Table(_) => true,
         _ => false,
     }
@@ -211,16 +212,29 @@ fn quote_key(name: &str) -> String {
     if !name.is_empty() && name.bytes().all(is_bare) {
         name.to_owned()
     } else {
-        quote(name)
+        escape(name)
     }
 }
 
-/// A TOML string on one line: literal where that saves escapes.
+/// A TOML string: literal where that saves escapes, over several lines where it has them.
 fn quote(text: &str) -> String {
+    let is_odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains('\n')
+        && !text.contains("''")
+        && !text.ends_with('\'')
+        && !text.contains(is_odd)
+    {
+        return format!("'''\n{text}'''");
+    }
     let is_plain = !text.contains('\'') && !text.contains(char::is_control);
     if is_plain && text.contains(['"', '\\']) {
         return format!("'{text}'");
     }
+    escape(text)
+}
+
+/// A TOML string on one line.
+fn escape(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

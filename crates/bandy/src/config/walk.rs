@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         key: &Key,
         value: &'a Value,
         keys: &[&str],
-        hint: impl Fn(&str) -> Option<String>,
+        hint: impl Fn(&str) -> Option<Meant>,
     ) -> Option<&'a Table> {
         let Data::Table(table) = &value.data else {
             self.wrong_type(&key.name, value, "a table", None);
@@ -60,20 +60,30 @@ impl<'a> Walk<'a> {
         table: &Table,
         whose: &str,
         keys: &[&str],
-        hint: impl Fn(&str) -> Option<String>,
+        hint: impl Fn(&str) -> Option<Meant>,
     ) {
         for (key, _) in &table.0 {
-            if keys.contains(&key.name.as_str()) {
+            let name = key.name.as_str();
+            if keys.contains(&name) {
                 continue;
             }
-            let help = hint(&key.name)
-                .or_else(|| did_you_mean(&key.name, keys))
-                .unwrap_or_else(|| format!("{whose} takes {}", listed(keys, "and")));
-            let d = Diagnostic::error(
-                &key.origin,
-                format!("{whose} has no key `{}`", printable(&key.name)),
-            );
-            self.push(d.label("unknown key").help(help));
+            let message = match &key.origin {
+                Origin::Flag(flag) => format!("{whose} takes no {flag}"),
+                _ => format!("{whose} has no key `{}`", printable(name)),
+            };
+            let d = Diagnostic::error(&key.origin, message).label("unknown key");
+            let d = match hint(name) {
+                Some(Meant::Later) => Diagnostic {
+                    message: format!("`{name}` is not in this version of bandy yet"),
+                    ..d.label("")
+                },
+                Some(Meant::Help(help)) => d.help(help),
+                None => match did_you_mean(name, keys) {
+                    Some(help) => d.help(help),
+                    None => d.help(format!("{whose} takes {}", listed(keys, "and"))),
+                },
+            };
+            self.push(d);
         }
     }
 
@@ -121,15 +131,10 @@ impl<'a> Walk<'a> {
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let all = listed(&names, "or");
-        let help = did_you_mean(text, &names).unwrap_or_else(|| format!("write {all}"));
-        self.push(
-            Diagnostic::error(
-                &value.origin,
-                format!("`{key}` cannot be `{}`", printable(text)),
-            )
-            .label(format!("expected {all}"))
-            .help(help),
-        );
+        let message = format!("`{key}` cannot be `{}`", printable(text));
+        let mut d = Diagnostic::error(&value.origin, message).label(format!("expected {all}"));
+        d.help = did_you_mean(text, &names);
+        self.push(d);
         None
     }
 
@@ -137,6 +142,11 @@ impl<'a> Walk<'a> {
     pub(super) fn count(&mut self, key: &str, value: &'a Value) -> Option<usize> {
         match &value.data {
             Data::Integer(n) => self.in_bounds(key, value, i128::from(*n)),
+            Data::Text(text) if matches!(value.origin, Origin::Flag(_)) => {
+                let message = format!("`{}` is not a whole number", printable(text));
+                self.push(Diagnostic::error(&value.origin, message));
+                None
+            }
             _ => {
                 self.wrong_type(key, value, "a whole number", None);
                 None
@@ -201,13 +211,14 @@ impl<'a> Walk<'a> {
                 Err(e) => self.not_a("duration", text, value, &e),
             },
             Data::Integer(n) => {
-                self.push(
-                    Diagnostic::error(&value.origin, format!("`{key}` has no unit of time"))
-                        .label("a number without a unit")
-                        .help(format!(
-                            "write `\"{n}s\"` for seconds, `\"{n}ms\"` for milliseconds"
-                        )),
-                );
+                let quote = match value.origin {
+                    Origin::Flag(_) => "",
+                    _ => "\"",
+                };
+                let d = Diagnostic::error(&value.origin, format!("{n} has no unit of time"));
+                self.push(d.label("a number without a unit").help(format!(
+                    "write `{quote}{n}s{quote}` for seconds, `{quote}{n}ms{quote}` for milliseconds"
+                )));
                 None
             }
             _ => {
@@ -238,6 +249,14 @@ impl<'a> Walk<'a> {
         d.help = help.map(str::to_owned);
         self.push(d);
     }
+}
+
+/// What someone may have meant by a key that there is not.
+pub(super) enum Meant {
+    /// Something that another version will have.
+    Later,
+    /// Something that is written otherwise: this is how.
+    Help(String),
 }
 
 /// `did you mean …?`, where a name is near enough.

@@ -221,23 +221,27 @@ impl Incoming {
     /// # Errors
     /// A handshake that failed, and on whose side.
     pub async fn establish(self) -> Result<Conn> {
+        let door = self.door.clone();
+        let conn = self.establish_plain()?;
+        if door.tls.is_none() && door.ws.is_none() {
+            return Ok(conn);
+        }
+        door.handshakes(conn).await
+    }
+
+    /// As [`Incoming::establish`] without the handshakes: nothing has to be waited for.
+    pub(crate) fn establish_plain(self) -> Result<Conn> {
         let io = match self.raw {
             Raw::Tcp(stream) => Ok(Io::Tcp(stream)),
             Raw::Unix(stream) => Ok(Io::Unix(stream)),
             Raw::LooseTcp(stream) => TcpStream::from_std(stream).map(Io::Tcp),
             Raw::LooseUnix(stream) => UnixStream::from_std(stream).map(Io::Unix),
             Raw::Mem(stream) => Ok(Io::Mem(stream)),
-            Raw::Flow(flow) => Ok(Io::Udp(udp::Talk::Flow(flow))),
+            Raw::Flow(flow) => Ok(Io::Udp(Box::new(udp::Talk::Flow(flow)))),
         };
-        let io = io.map_err(|e| {
-            Error::talking(Side::Local, format!("registering {}", self.meter.peer), e)
-        })?;
-        let conn = Conn::new(io, self.meter, self.door.message_bytes);
-        if self.door.tls.is_none() && self.door.ws.is_none() {
-            return Ok(conn);
-        }
-        // Boxed: a handshake's state is large, and would be part of every connection's task for as long as it lives.
-        Box::pin(self.door.handshakes(conn)).await
+        let act = || format!("registering {}", self.meter.peer);
+        let io = io.map_err(|e| Error::talking(Side::Local, act(), e))?;
+        Ok(Conn::new(io, self.meter, self.door.message_bytes))
     }
 }
 

@@ -127,7 +127,7 @@ impl Dialer {
             let connected = match to.scheme() {
                 Scheme::Udp => udp::connect(address)
                     .await
-                    .map(|s| Io::Udp(udp::Talk::Socket(s))),
+                    .map(|s| Io::Udp(Box::new(udp::Talk::Socket(s)))),
                 _ => tcp::connect(address).await.map(Io::Tcp),
             };
             match connected {

@@ -16,7 +16,7 @@ pub(crate) enum Io {
     Mem(DuplexStream),
     Tls(Box<tls::Stream<Io>>),
     Ws(Box<ws::Socket<Io>>),
-    Udp(udp::Talk),
+    Udp(Box<udp::Talk>),
 }
 
 /// Calls one of `AsyncRead`'s and `AsyncWrite`'s methods on the transport that is there. Messages have none of them.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, watch};
 
 /// The end of a server, seen from all its parts.
@@ -14,7 +15,7 @@ pub(super) struct Drain {
     parts: AtomicUsize,
     none_left: Notify,
     is_cut: AtomicBool,
-    cut: Notify,
+    cut: Arc<Notify>,
 }
 
 impl Drain {
@@ -24,7 +25,7 @@ impl Drain {
             parts: AtomicUsize::new(0),
             none_left: Notify::new(),
             is_cut: AtomicBool::new(false),
-            cut: Notify::new(),
+            cut: Arc::new(Notify::new()),
         })
     }
 
@@ -42,8 +43,8 @@ impl Drain {
     }
 
     /// Wakes when conversations are cut; [`Drain::is_cut`] tells whether they are.
-    pub(super) fn cut(&self) -> tokio::sync::futures::Notified<'_> {
-        self.cut.notified()
+    pub(super) fn cut(&self) -> OwnedNotified {
+        self.cut.clone().notified_owned()
     }
 
     pub(super) fn is_cut(&self) -> bool {

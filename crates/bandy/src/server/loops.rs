@@ -1,8 +1,9 @@
 //! Event loops: one thread each, and how many conversations each has.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread::JoinHandle;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -19,7 +20,7 @@ pub struct Loops {
 #[derive(Debug)]
 struct Thread {
     end: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    ended: mpsc::Receiver<()>,
 }
 
 /// One event loop, as seen from any thread.
@@ -40,7 +41,7 @@ impl Loops {
     /// # Errors
     /// That the system gives no thread or no epoll.
     pub fn start() -> Result<Loops> {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let cores = thread::available_parallelism().map_or(1, |n| n.get());
         Loops::start_some(cores)
     }
 
@@ -75,36 +76,42 @@ impl Loops {
 fn start_one(i: usize) -> std::io::Result<(Handle, Thread)> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    let (end, ended) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new()
+    let (end, told_to_end) = oneshot::channel::<()>();
+    let (has_ended, ended) = mpsc::sync_channel(1);
+    thread::Builder::new()
         .name(format!("bandy-loop-{i}"))
         .spawn(move || {
             // An error says that the sender was dropped, which means the same.
-            let _ = runtime.block_on(ended);
+            let _ = runtime.block_on(told_to_end);
             // Blocking work that somebody left behind (a name being resolved) is not waited for.
             runtime.shutdown_background();
+            // Nobody listens any more if the loop took longer than it was waited for.
+            let _ = has_ended.try_send(());
         })?;
     Ok((
         handle,
         Thread {
             end: Some(end),
-            thread: Some(thread),
+            ended,
         },
     ))
 }
+
+/// How long an event loop may take to end: a service that blocks it is not waited for longer.
+const END: Duration = Duration::from_secs(1);
 
 impl Drop for Loops {
     fn drop(&mut self) {
         for thread in &mut self.threads {
             drop(thread.end.take());
         }
-        for thread in &mut self.threads {
-            if let Some(thread) = thread.thread.take()
-                && thread.thread().id() != std::thread::current().id()
-            {
-                // A loop that panicked has printed why, and there is nothing to do about it here.
-                let _ = thread.join();
-            }
+        // Waited for, so that what conversations do when they are dropped (end a program, remove a socket file) is done
+        // before the process ends.
+        let deadline = Instant::now() + END;
+        for thread in &self.threads {
+            let _ = thread
+                .ended
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }

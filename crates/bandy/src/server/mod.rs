@@ -11,6 +11,7 @@ mod serve;
 pub mod signals;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
@@ -273,7 +274,8 @@ struct Shared {
 
 /// A server that answers.
 ///
-/// Dropping it stops accepting at once and leaves its conversations to end as they may; [`Running::drain`] waits.
+/// Dropping it stops accepting, and ends its conversations with the event loops that only it has. [`Running::drain`]
+/// lets them finish first.
 #[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
@@ -308,11 +310,15 @@ impl Running {
 
     /// Stops accepting, lets conversations finish until the drain deadline, and cuts those that are left: their number
     /// is returned.
-    pub async fn drain(self) -> usize {
-        let left = self.shared.drain.run(self.shared.limits.drain).await;
-        // Event loops are ended by waiting for their threads, which must not happen on a thread that others wait for.
-        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
-        left
+    ///
+    /// May be called again while it runs, or after it was cancelled.
+    pub async fn drain(&self) -> usize {
+        self.shared.drain.run(self.shared.limits.drain).await
+    }
+
+    /// Ends every conversation at once.
+    pub async fn cut(&self) {
+        self.shared.drain.run(Duration::ZERO).await;
     }
 }
 

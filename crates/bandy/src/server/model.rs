@@ -7,8 +7,8 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::converse::Conversation;
 use super::loops::{EventLoop, OnLoop};
-use super::serve::Conversation;
 
 /// How a server runs its connections. Services never know which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -97,10 +97,15 @@ fn on_loop(mut conversation: Conversation, place: OnLoop, home: usize) {
     let Some(handle) = place.handle().cloned() else {
         return;
     };
-    handle.spawn(async move {
-        conversation.run().await;
-        drop(place);
-    });
+    conversation.held._on_loop = Some(place);
+    if conversation.incoming.has_handshake() {
+        handle.spawn(conversation.run());
+        return;
+    }
+    let _on_loop = handle.enter();
+    if let Some(talk) = conversation.run_plain() {
+        handle.spawn(talk);
+    }
 }
 
 /// A thread with an event loop of its own: the service may wait the asynchronous way or block, and holds up nobody.

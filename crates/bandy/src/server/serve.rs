@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
-use super::converse::converse;
+use super::converse::{Conversation, Held};
 use super::drain::Part;
 use super::model::Run;
 use crate::endpoint::Carries;
@@ -35,32 +35,22 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
             continue;
         };
         let part = server.drain.part();
+        let held = Held {
+            _place: place,
+            _part: part,
+            _on_loop: None,
+        };
         let conversation = Conversation {
             server: server.clone(),
             incoming,
-            _place: place,
-            _part: part,
+            held,
         };
         run.run(conversation, turn).await;
     }
 }
 
-/// A connection with all that it holds while it lives.
-pub(super) struct Conversation {
-    pub(super) server: Arc<Shared>,
-    pub(super) incoming: Incoming,
-    _place: Place,
-    _part: Part,
-}
-
-impl Conversation {
-    pub(super) async fn run(self) {
-        converse(self.server, self.incoming).await;
-    }
-}
-
 /// A place among the server's connections.
-enum Place {
+pub(super) enum Place {
     /// One of a limited number.
     One(#[expect(dead_code, reason = "its drop is its use")] OwnedSemaphorePermit),
     /// UDP flows are limited by their listener.

@@ -1,0 +1,104 @@
+//! From a plan to running servers: the only place that sees both the plan and the sockets.
+
+use std::sync::Arc;
+
+use crate::config::{Plan, plan};
+use crate::endpoint::Endpoint;
+use crate::error::Result;
+use crate::net::Inherited;
+use crate::net::ws::Origins;
+use crate::server::{Loops, Running, Server};
+use crate::services;
+
+/// Everything that a plan declares, running.
+#[derive(Debug)]
+pub struct App {
+    servers: Vec<Running>,
+    /// Dropped last: the servers' conversations live on them.
+    _loops: Arc<Loops>,
+}
+
+impl App {
+    /// Starts every server of the plan, or none.
+    ///
+    /// # Errors
+    /// The first server that cannot start: an endpoint that cannot be listened on, a certificate or a program that is
+    /// not there.
+    pub fn start(plan: &Plan, mut inherited: Inherited) -> Result<App> {
+        let loops = Arc::new(Loops::start()?);
+        let mut servers = Vec::with_capacity(plan.servers.len());
+        for server in &plan.servers {
+            servers.push(build(server)?.start_on(&loops, &mut inherited)?);
+        }
+        for socket in inherited.left() {
+            tracing::warn!(
+                socket,
+                "an inherited socket is none that the configuration listens on"
+            );
+        }
+        Ok(App {
+            servers,
+            _loops: loops,
+        })
+    }
+
+    /// Where the servers listen, with real ports, and the service behind each.
+    pub fn listeners(&self) -> impl Iterator<Item = (&Endpoint, &str)> {
+        self.servers.iter().flat_map(|server| {
+            server
+                .endpoints()
+                .iter()
+                .map(|endpoint| (endpoint, server.service_name()))
+        })
+    }
+
+    /// Stops accepting everywhere, lets conversations finish until each server's drain deadline, and cuts those that
+    /// are left: their number is returned.
+    ///
+    /// May be called again while it runs, or after it was cancelled.
+    pub async fn drain(&self) -> usize {
+        // All at once: each has a deadline of its own.
+        futures_util::future::join_all(self.servers.iter().map(Running::drain))
+            .await
+            .iter()
+            .sum()
+    }
+
+    /// Ends every conversation at once.
+    pub async fn cut(&self) {
+        futures_util::future::join_all(self.servers.iter().map(Running::cut)).await;
+    }
+}
+
+fn build(planned: &plan::Server) -> Result<Server> {
+    let service = services::build(&planned.service)?;
+    let server = Server::new(service)
+        .named(&planned.name, planned.service.name())
+        .model(planned.model)
+        .limits(planned.limits.clone())
+        .tls(planned.tls.clone())
+        .origins(Origins {
+            allowed: planned.origins.clone(),
+        });
+    Ok(planned
+        .listen
+        .iter()
+        .cloned()
+        .fold(server, Server::listen_at))
+}
+
+/// Lets this process open as many files as the system allows it to: each connection is one.
+///
+/// Gives the new limit, or `None` where the system does not say.
+pub fn raise_file_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
