@@ -109,7 +109,7 @@ fn patience(text: &str) -> Result<Patience, String> {
         _ => match parse_duration(text) {
             Ok(Duration::ZERO) => Err("nothing can be done in no time".to_owned()),
             Ok(time) => Ok(Patience(Some(time))),
-            Err(e) => Err(format!("{e}, or `none`")),
+            Err(e) => Err(format!("{e}: {}, or `none`", e.hint())),
         },
     }
 }

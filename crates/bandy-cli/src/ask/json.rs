@@ -6,7 +6,7 @@ use bandy::error::{Error, Kind, Side};
 use bandy::net::tls;
 use bandy::wire::line::Lines;
 use serde::Serialize;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, Value, json};
 
 /// What is kept of the answers. Bytes.
 const KEPT_MAX: usize = 16 << 20;
@@ -77,10 +77,19 @@ struct Object<'a> {
     truncated: bool,
     sent_bytes: u64,
     received_bytes: u64,
-    phases_ms: Map<String, Value>,
+    phases_ms: Phases,
     ended: String,
     unsaid: bool,
     error: Option<Value>,
+}
+
+/// The conversation's parts in their order, in milliseconds.
+struct Phases(Vec<(String, Value)>);
+
+impl Serialize for Phases {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(name, ms)| (name, ms)))
+    }
 }
 
 /// The whole object, on one line.
@@ -94,11 +103,11 @@ pub fn object(
 ) -> Result<String, Error> {
     // The server's end ended the line that was begun.
     collected.silence();
-    let times = outcome.times.parts().into_iter();
-    let mut phases_ms: Map<String, Value> = times
+    let parts = outcome.times.parts().into_iter();
+    let mut phases_ms: Vec<_> = parts
         .map(|(name, span)| (name.to_lowercase(), ms(span.took)))
         .collect();
-    phases_ms.insert("total".to_owned(), ms(outcome.times.total));
+    phases_ms.push(("total".to_owned(), ms(outcome.times.total)));
     let object = Object {
         endpoint: endpoint.to_string(),
         peer: outcome.peer.as_ref().map(ToString::to_string),
@@ -107,7 +116,7 @@ pub fn object(
         truncated: collected.truncated,
         sent_bytes: outcome.sent_bytes,
         received_bytes: outcome.received_bytes,
-        phases_ms,
+        phases_ms: Phases(phases_ms),
         ended: outcome.ended.to_string(),
         unsaid: outcome.unsaid,
         error: outcome.ended.error().map(|e| failure(&outcome.ended, e)),

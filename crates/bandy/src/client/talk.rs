@@ -255,6 +255,10 @@ impl<S: Sink> Talk<'_, S> {
                 Err(self.peer_ended(cut))
             }
             Err(e) if e.kind() == Kind::Closed => Err(self.peer_ended(Some(e))),
+            // A datagram socket hears of it only by sending.
+            Err(e) if e.kind() == Kind::NotConnected => {
+                Err(Ended::Failed(e.hint("is a server listening there?")))
+            }
             Err(e) => Err(Ended::Failed(e)),
         }
     }

@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::conn::Message;
+use super::driver;
 use super::mmsg::{self, Outgoing};
-use super::{driver, scratch};
+
+mod asker;
 
 /// Datagrams that wait to be sent by one listener on one event loop.
 pub(super) const OUTBOX: usize = 1024;
@@ -321,20 +322,20 @@ pub(crate) enum Talk {
     /// A server's flow.
     Flow(Flow),
     /// A client's connected socket.
-    Socket(UdpSocket),
+    Asker(asker::Asker),
 }
 
 impl Talk {
+    /// A client's end of a conversation with one address.
+    pub(super) async fn connect(address: SocketAddr) -> io::Result<Talk> {
+        asker::Asker::connect(address).await.map(Talk::Asker)
+    }
+
     /// The next datagram; `None` when the flow has expired. A client's conversation has no end.
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         Poll::Ready(match self {
             Talk::Flow(flow) => Ok(ready!(flow.poll_recv(cx)).map(Message::binary)),
-            Talk::Socket(socket) => ready!(scratch::with(|buffer| {
-                let mut read = ReadBuf::new(buffer);
-                ready!(socket.poll_recv(cx, &mut read))?;
-                let data = Bytes::copy_from_slice(read.filled());
-                Poll::Ready(io::Result::Ok(Some(Message::binary(data))))
-            })),
+            Talk::Asker(asker) => ready!(asker.poll_recv(cx)).map(Some),
         })
     }
 
@@ -344,13 +345,11 @@ impl Talk {
                 flow.send(data).await;
                 Ok(())
             }
-            Talk::Socket(socket) => socket.send(&data).await.map(drop),
+            Talk::Asker(asker) => asker.send(&data).await,
         }
     }
-}
 
-/// See `Conn::poll_send`.
-impl Talk {
+    /// See `Conn::poll_send`.
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -361,24 +360,11 @@ impl Talk {
         };
         match self {
             Talk::Flow(flow) => ready!(flow.poll_send(cx, data)),
-            Talk::Socket(socket) => {
-                ready!(socket.poll_send(cx, data))?;
-            }
+            Talk::Asker(asker) => ready!(asker.poll_send(cx, data))?,
         }
         *message = None;
         Poll::Ready(Ok(()))
     }
-}
-
-/// A socket of its own for a conversation with one address.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
-        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    Ok(socket)
 }
 
 /// UDP ports that this process listens on, each once for every listener.
