@@ -17,6 +17,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, ExternalPrinter};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
 use super::output::Output;
@@ -40,11 +41,14 @@ pub struct Editor {
     inner: Inner,
     printer: Box<dyn ExternalPrinter + Send>,
     before: Termios,
+    /// Taken before the editor has the signal in turn: it gives back what it found.
+    signal: Signal,
 }
 
 /// An editor at work.
 pub struct Session {
     state: Arc<State>,
+    signal: Signal,
     before: Termios,
 }
 
@@ -58,6 +62,7 @@ struct State {
 impl Editor {
     /// The editor; `None` on a terminal that cannot carry one, where lines are read as the system edits them.
     pub fn open() -> Option<Editor> {
+        let signal = signal(SignalKind::interrupt()).ok()?;
         let before = tcgetattr(io::stdin()).ok()?;
         // What the editor would switch on would stay on when it is left in the middle of a line.
         let config = Config::builder()
@@ -73,6 +78,7 @@ impl Editor {
             inner,
             printer,
             before,
+            signal,
         })
     }
 
@@ -82,6 +88,7 @@ impl Editor {
             inner,
             printer,
             before,
+            signal,
         } = self;
         let state = Arc::<State>::default();
         state.prompting.store(true, SeqCst);
@@ -90,7 +97,15 @@ impl Editor {
         std::thread::spawn(move || edit(inner, &lines, &editing));
         let clock = tokio::runtime::Handle::current();
         let output = Output::spawn(move |chunks| print_above(chunks, printer, &clock));
-        (Session { state, before }, Script::chunks(source), output)
+        (
+            Session {
+                state,
+                signal,
+                before,
+            },
+            Script::chunks(source),
+            output,
+        )
     }
 }
 
@@ -99,7 +114,7 @@ impl Session {
     pub async fn interrupted(&mut self) {
         tokio::select! {
             () = self.state.interrupted.notified() => {}
-            () = super::interrupted() => {}
+            _ = self.signal.recv() => {}
         }
     }
 
@@ -138,7 +153,10 @@ fn edit(mut editor: Inner, lines: &mpsc::Sender<io::Result<Bytes>>, state: &Stat
                 }
             }
             Err(ReadlineError::Eof) => return,
-            Err(ReadlineError::Interrupted) => return state.interrupted.notify_one(),
+            Err(
+                ReadlineError::Interrupted
+                | ReadlineError::Signal(rustyline::error::Signal::Interrupt),
+            ) => return state.interrupted.notify_one(),
             // The window changed its size.
             Err(ReadlineError::Signal(_)) => {}
             Err(ReadlineError::Io(e)) => {
