@@ -16,6 +16,7 @@ use crate::trust::{TrustArgs, UntrustArgs};
     after_help = "\
 Examples:
   bandy serve echo tcp://:7000 udp://:7000    answer with what was received
+  bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,

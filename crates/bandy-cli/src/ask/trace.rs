@@ -29,10 +29,10 @@ fn drawing(endpoint: &Endpoint, outcome: &Outcome, mark: char) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write!(out, "{endpoint}");
-    if let Some(peer) = outcome.peer.as_ref().map(ToString::to_string) {
-        if !endpoint.to_string().contains(&peer) {
-            let _ = write!(out, " at {peer}");
-        }
+    if let Some(peer) = outcome.peer.as_ref().map(ToString::to_string)
+        && !endpoint.to_string().contains(&peer)
+    {
+        let _ = write!(out, " at {peer}");
     }
     out.push('\n');
     if let Some(tls) = &outcome.tls {

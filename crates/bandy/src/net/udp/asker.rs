@@ -43,11 +43,11 @@ impl Asker {
             let received = self.socket.poll_recv(cx, &mut read);
             received.map_ok(|()| Message::binary(Bytes::copy_from_slice(read.filled())))
         });
-        if received.is_pending() {
-            if let Poll::Ready(e) = self.trouble.as_mut().poll(cx) {
-                self.trouble = trouble(self.socket.clone());
-                return Poll::Ready(Err(e));
-            }
+        if received.is_pending()
+            && let Poll::Ready(e) = self.trouble.as_mut().poll(cx)
+        {
+            self.trouble = trouble(self.socket.clone());
+            return Poll::Ready(Err(e));
         }
         received
     }
