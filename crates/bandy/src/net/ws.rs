@@ -161,6 +161,9 @@ fn handshake_failed(cause: WsError, side: Side, with: &dyn fmt::Display) -> Erro
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
             Error::new(Kind::Closed, side, act).because("the connection ended in the middle of it")
         }
+        WsError::Protocol(ProtocolError::HttparseError(_)) => Error::new(Kind::Protocol, side, act)
+            .because("what came is not HTTP")
+            .hint("does the other end speak WebSocket?"),
         other => Error::new(Kind::Protocol, side, act)
             .because(other)
             .hint("does the other end speak WebSocket?"),
