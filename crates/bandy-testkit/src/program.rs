@@ -163,7 +163,12 @@ impl Running {
 
     /// The first `n` lines of its log that are as wanted.
     #[track_caller]
-    pub fn log_lines(&self, what: &str, n: usize, wanted: impl Fn(&LogLine) -> bool) -> Vec<LogLine> {
+    pub fn log_lines(
+        &self,
+        what: &str,
+        n: usize,
+        wanted: impl Fn(&LogLine) -> bool,
+    ) -> Vec<LogLine> {
         let find = |lines: &[String]| {
             let all = lines.iter().filter_map(|line| LogLine::parse(line));
             let found: Vec<LogLine> = all.filter(&wanted).take(n).collect();
@@ -176,7 +181,9 @@ impl Running {
     /// The line of its log about a conversation that has ended, which `wanted` picks.
     #[track_caller]
     pub fn conversation(&self, wanted: impl Fn(&LogLine) -> bool) -> LogLine {
-        self.log("of a conversation", |line| line.says("conversation") && wanted(line))
+        self.log("of a conversation", |line| {
+            line.says("conversation") && wanted(line)
+        })
     }
 
     /// Everything that it has logged so far.
@@ -230,10 +237,7 @@ impl Running {
 
     #[track_caller]
     fn fail(&self, what: std::fmt::Arguments<'_>, seen: &str) -> ! {
-        panic!(
-            "waited for {what}; it said:\n{seen}\n{}",
-            self.log.all()
-        );
+        panic!("waited for {what}; it said:\n{seen}\n{}", self.log.all());
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{Client, within};
 pub struct Stage {
     folder: TempDir,
     ca: OnceLock<LocalCa>,
+    server: OnceLock<Identity>,
 }
 
 impl Default for Stage {
@@ -37,6 +38,7 @@ impl Stage {
         Stage {
             folder: tempfile::tempdir().expect("a folder for temporary files"),
             ca: OnceLock::new(),
+            server: OnceLock::new(),
         }
     }
 
@@ -77,7 +79,7 @@ impl Stage {
     /// What a server needs to show a certificate of the stage's authority.
     pub fn server_tls(&self) -> ServerTls {
         ServerTls {
-            identity: Some(self.identity("server")),
+            identity: Some(self.server.get_or_init(|| self.identity("server")).clone()),
             ..ServerTls::default()
         }
     }
