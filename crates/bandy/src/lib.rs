@@ -1,6 +1,7 @@
 //! Both ends of the client-server conversation.
 
 pub mod app;
+pub mod client;
 pub mod config;
 pub mod endpoint;
 pub mod error;

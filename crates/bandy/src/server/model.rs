@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::converse::Conversation;
 use super::loops::{EventLoop, OnLoop};
+use crate::net::Incoming;
 
 /// How a server runs its connections. Services never know which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,19 +57,20 @@ pub(super) enum Run {
     InTurn(Arc<Semaphore>),
 }
 
-/// The right to serve the next connection, where only one has it.
+/// The right to serve a connection, where only one has it.
 pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
 impl Run {
-    /// Waits until the next connection may be served.
-    pub(super) async fn turn(&self) -> Turn {
+    /// Waits until this connection may be served.
+    pub(super) async fn turn(&self, incoming: Incoming) -> (Turn, Incoming) {
         match self {
             Run::InTurn(turn) => {
                 // Yields first: a listener that just had its turn lets the others try for it.
                 tokio::task::yield_now().await;
-                turn.clone().acquire_owned().await.ok()
+                let turn = turn.clone().acquire_owned().await.ok();
+                (turn, incoming.from_now())
             }
-            Run::OnLoops { .. } | Run::OnThreads => None,
+            Run::OnLoops { .. } | Run::OnThreads => (None, incoming),
         }
     }
 
