@@ -188,7 +188,11 @@ impl LocalCa {
 
 /// The SHA-256 of a certificate, in 64 hex digits.
 pub fn fingerprint(cert: &CertificateDer<'_>) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, cert);
+    sha256(cert)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -223,7 +227,7 @@ fn create_cert(dir: &Path, key: &KeyPair) -> Result<(CertificateDer<'static>, St
     let path = dir.join(CERT_FILE);
     let now = SystemTime::now();
     let mut params = params(
-        &common_name(),
+        &common_name(key),
         whole_seconds(now - BACKDATED),
         whole_seconds(now + CA_LIFETIME),
     );
@@ -242,8 +246,11 @@ fn create_cert(dir: &Path, key: &KeyPair) -> Result<(CertificateDer<'static>, St
     read_cert(dir)?.ok_or_else(|| vanished(dir, &path))
 }
 
-/// `Bandy local CA (user@host)`, so that a person who finds it among a system's CAs knows whose it is.
-fn common_name() -> String {
+/// `Bandy local CA (user@host 1a2b3c4d)`, so that a person who finds it among a system's CAs knows whose it is. The
+/// digits are the key's: two authorities with one name would be taken for each other, and a certificate of the one that
+/// is not trusted would be called forged.
+fn common_name(key: &KeyPair) -> String {
+    let key: String = sha256(key.public_key_raw()).chars().take(8).collect();
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
@@ -252,9 +259,9 @@ fn common_name() -> String {
     let owner: String = format!("{user}@{host}")
         .chars()
         .filter(char::is_ascii_graphic)
-        .take(COMMON_NAME_MAX - "Bandy local CA ()".len())
+        .take(COMMON_NAME_MAX - "Bandy local CA ( 01234567)".len())
         .collect();
-    format!("Bandy local CA ({owner})")
+    format!("Bandy local CA ({owner} {key})")
 }
 
 fn read_key(dir: &Path) -> Result<Option<KeyPair>> {
