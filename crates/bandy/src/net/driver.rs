@@ -36,6 +36,8 @@ pub(super) struct Driver {
     limits: FlowLimits,
     expiry: Option<Pin<Box<Sleep>>>,
     dropped: Dropped,
+    /// Runs while there is news of drops that is too early to tell.
+    report: Option<Pin<Box<Sleep>>>,
     is_closing: bool,
 }
 
@@ -55,6 +57,7 @@ impl Driver {
             limits,
             expiry: None,
             dropped: Dropped::default(),
+            report: None,
             is_closing: false,
         }
     }
@@ -169,6 +172,19 @@ impl Driver {
             self.flows.expire(Instant::now(), |_, inbox| inbox.expire());
         }
     }
+
+    /// Says what was dropped, soon, also when nothing else happens.
+    fn poll_report(&mut self, cx: &mut Context<'_>) {
+        while let Some(wait) = self.dropped.report(&self.outbox) {
+            let sleep = self
+                .report
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.report = None;
+        }
+    }
 }
 
 /// What became of a datagram that belongs to no flow yet.
@@ -219,18 +235,18 @@ impl Future for Driver {
         // Registered first: what a flow on another thread puts in from here on wakes us again.
         this.outbox.wait(cx);
         let is_flushed = this.flush(cx).is_ready();
-        this.dropped.report(&this.outbox);
         if this.is_closing {
             // What was asked before is still answered: each flow gives out what it has, and ends.
             this.flows.values().for_each(|inbox| inbox.expire());
-            return if is_flushed && this.flows.is_empty() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            };
+            if is_flushed && this.flows.is_empty() {
+                this.dropped.say_news(&this.outbox);
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
         }
         let more = this.receive(cx).is_ready();
         this.poll_expiry(cx);
+        this.poll_report(cx);
         if more {
             cx.waker().wake_by_ref();
         }
@@ -258,16 +274,34 @@ impl Dropped {
         }
     }
 
-    /// Says what was dropped, with its sums, when there is news and not too often.
-    fn report(&mut self, outbox: &Outbox) {
+    /// Says what was dropped, with its sums, when there is news and not too often: then gives how long to wait.
+    fn report(&mut self, outbox: &Outbox) -> Option<Duration> {
+        if !self.has_news(outbox) {
+            return None;
+        }
+        let since = self.reported.map(|(last, _)| last.elapsed());
+        let wait = since.map_or(Duration::ZERO, |since| REPORT_EVERY.saturating_sub(since));
+        if !wait.is_zero() {
+            return Some(wait);
+        }
+        self.say_news(outbox);
+        None
+    }
+
+    fn has_news(&mut self, outbox: &Outbox) -> bool {
         self.unsent = outbox.unsent.load(Relaxed);
-        let sum =
-            self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent;
-        let (last, before) = self.reported.unzip();
-        if sum == before.unwrap_or(0) || last.is_some_and(|last| last.elapsed() < REPORT_EVERY) {
+        self.sum() != self.reported.map_or(0, |(_, sum)| sum)
+    }
+
+    fn sum(&self) -> u64 {
+        self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent
+    }
+
+    fn say_news(&mut self, outbox: &Outbox) {
+        if !self.has_news(outbox) {
             return;
         }
-        self.reported = Some((Instant::now(), sum));
+        self.reported = Some((Instant::now(), self.sum()));
         tracing::warn!(
             too_long = self.too_long,
             queue_full = self.queue_full,
