@@ -35,6 +35,8 @@ pub(super) struct Driver {
     table: Table,
     outbox: Arc<Outbox>,
     expiry: Option<Pin<Box<Sleep>>>,
+    /// Runs while there is news of drops that is too early to tell.
+    report: Option<Pin<Box<Sleep>>>,
     is_closing: bool,
     /// Whether datagrams to one peer are sent as runs: see [`mmsg::send`].
     runs: bool,
@@ -61,6 +63,7 @@ impl Driver {
             },
             outbox,
             expiry: None,
+            report: None,
             is_closing: false,
             runs: true,
             runs_again: Instant::now(),
@@ -159,6 +162,19 @@ impl Driver {
             self.table.flows.expire(now, |_, inbox| inbox.expire());
         }
     }
+
+    /// Says what was dropped, soon, also when nothing else happens.
+    fn poll_report(&mut self, cx: &mut Context<'_>) {
+        while let Some(wait) = self.table.dropped.report(&self.outbox) {
+            let sleep = self
+                .report
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.report = None;
+        }
+    }
 }
 
 impl Future for Driver {
@@ -169,18 +185,18 @@ impl Future for Driver {
         // Registered first: what a flow on another thread puts in from here on wakes us again.
         this.outbox.wait(cx);
         let is_flushed = this.flush(cx).is_ready();
-        this.table.dropped.report(&this.outbox);
         if this.is_closing {
             // What was asked before is still answered: each flow gives out what it has, and ends.
             this.table.flows.values().for_each(|inbox| inbox.expire());
-            return if is_flushed && this.table.flows.is_empty() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            };
+            if is_flushed && this.table.flows.is_empty() {
+                this.table.dropped.say_news(&this.outbox);
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
         }
         let more = this.receive(cx).is_ready();
         this.poll_expiry(cx);
+        this.poll_report(cx);
         if more {
             cx.waker().wake_by_ref();
         }
@@ -260,16 +276,34 @@ struct Dropped {
 }
 
 impl Dropped {
-    /// Says what was dropped, with its sums, when there is news and not too often.
-    fn report(&mut self, outbox: &Outbox) {
+    /// Says what was dropped, with its sums, when there is news and not too often: then gives how long to wait.
+    fn report(&mut self, outbox: &Outbox) -> Option<Duration> {
+        if !self.has_news(outbox) {
+            return None;
+        }
+        let since = self.reported.map(|(last, _)| last.elapsed());
+        let wait = since.map_or(Duration::ZERO, |since| REPORT_EVERY.saturating_sub(since));
+        if !wait.is_zero() {
+            return Some(wait);
+        }
+        self.say_news(outbox);
+        None
+    }
+
+    fn has_news(&mut self, outbox: &Outbox) -> bool {
         self.unsent = outbox.unsent.load(Relaxed);
-        let sum =
-            self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent;
-        let (last, before) = self.reported.unzip();
-        if sum == before.unwrap_or(0) || last.is_some_and(|last| last.elapsed() < REPORT_EVERY) {
+        self.sum() != self.reported.map_or(0, |(_, sum)| sum)
+    }
+
+    fn sum(&self) -> u64 {
+        self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent
+    }
+
+    fn say_news(&mut self, outbox: &Outbox) {
+        if !self.has_news(outbox) {
             return;
         }
-        self.reported = Some((Instant::now(), sum));
+        self.reported = Some((Instant::now(), self.sum()));
         tracing::warn!(
             too_long = self.too_long,
             queue_full = self.queue_full,
