@@ -61,6 +61,7 @@ pub fn bind(endpoint: &Endpoint, inherited: &mut Inherited) -> Result<Vec<Bound>
     match endpoint.address() {
         Address::Path(path) => {
             if let Some(socket) = inherited.take_unix(path) {
+                socket.set_nonblocking(true).map_err(failed)?;
                 return Ok(vec![bound(
                     endpoint.clone(),
                     Sock::Unix(socket, None),
@@ -272,7 +273,14 @@ impl Inherited {
     pub fn left(&self) -> Vec<String> {
         self.0
             .iter()
-            .map(|s| format!("{:?}", s.local_addr().ok().and_then(|a| a.as_socket())))
+            .map(|socket| match socket.local_addr() {
+                Ok(at) => match (at.as_socket(), at.as_pathname()) {
+                    (Some(at), _) => at.to_string(),
+                    (_, Some(path)) => path.display().to_string(),
+                    _ => "unnamed".to_owned(),
+                },
+                Err(e) => Plain(e).to_string(),
+            })
             .collect()
     }
 

@@ -188,14 +188,12 @@ impl LocalCa {
 
 /// The SHA-256 of a certificate, in 64 hex digits.
 pub fn fingerprint(cert: &CertificateDer<'_>) -> String {
-    digest(cert, 32)
+    sha256(cert)
 }
 
-/// The first `n` bytes of the SHA-256 of `data`, in hex digits.
-fn digest(data: &[u8], n: usize) -> String {
-    let all = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data);
-    let bytes = all.as_ref().iter().take(n);
-    bytes.map(|b| format!("{b:02x}")).collect()
+fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl fmt::Debug for LocalCa {
@@ -248,23 +246,22 @@ fn create_cert(dir: &Path, key: &KeyPair) -> Result<(CertificateDer<'static>, St
     read_cert(dir)?.ok_or_else(|| vanished(dir, &path))
 }
 
-/// `Bandy local CA (user@host 1f2e3d4c)`, so that a person who finds it among a system's CAs knows whose it is.
-///
-/// The digits are the key's. Two CAs with one name would be taken for each other: who trusts a user's former CA would
-/// be told of a bad signature, not of an issuer that is not trusted.
+/// `Bandy local CA (user@host 1a2b3c4d)`, so that a person who finds it among a system's CAs knows whose it is. The
+/// digits are the key's: two authorities with one name would be taken for each other, and a certificate of the one that
+/// is not trusted would be called forged.
 fn common_name(key: &KeyPair) -> String {
+    let key: String = sha256(key.public_key_raw()).chars().take(8).collect();
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
         .unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string());
     let host = names::machine_name().unwrap_or_else(|| "localhost".to_owned());
-    let digits = digest(key.public_key_raw(), 4);
     let owner: String = format!("{user}@{host}")
         .chars()
         .filter(char::is_ascii_graphic)
-        .take(COMMON_NAME_MAX - "Bandy local CA ( )".len() - digits.len())
+        .take(COMMON_NAME_MAX - "Bandy local CA ( 01234567)".len())
         .collect();
-    format!("Bandy local CA ({owner} {digits})")
+    format!("Bandy local CA ({owner} {key})")
 }
 
 fn read_key(dir: &Path) -> Result<Option<KeyPair>> {

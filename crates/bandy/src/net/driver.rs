@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use super::mmsg::{self, BATCH, ReceiveBatch, Received};
-use super::udp::{Flow, FlowKey, FlowLimits, Inbox, Outbox, would_loop};
+use super::udp::{Flow, FlowKey, FlowLimits, Inbox, Outbox, WaitingBytes, would_loop};
 use crate::wire::flow::Flows;
 
 /// Batches received before other tasks get their turn.
@@ -32,12 +32,11 @@ const EXPIRY_GRAIN: Duration = Duration::from_millis(10);
 pub(super) struct Driver {
     socket: UdpSocket,
     batch: ReceiveBatch,
-    flows: Flows<FlowKey, Arc<Inbox>>,
+    table: Table,
     outbox: Arc<Outbox>,
-    new: mpsc::Sender<(Flow, SocketAddr)>,
-    limits: FlowLimits,
     expiry: Option<Pin<Box<Sleep>>>,
-    dropped: Dropped,
+    /// Runs while there is news of drops that is too early to tell.
+    report: Option<Pin<Box<Sleep>>>,
     is_closing: bool,
     /// Whether datagrams to one peer are sent as runs: see [`mmsg::send`].
     runs: bool,
@@ -54,12 +53,17 @@ impl Driver {
         Driver {
             socket,
             batch: ReceiveBatch::new(),
-            flows: Flows::new(limits.flows, limits.idle),
+            table: Table {
+                flows: Flows::new(limits.flows, limits.idle),
+                limits,
+                outbox: outbox.clone(),
+                waiting_bytes: WaitingBytes::default(),
+                new,
+                dropped: Dropped::default(),
+            },
             outbox,
-            new,
-            limits,
             expiry: None,
-            dropped: Dropped::default(),
+            report: None,
             is_closing: false,
             runs: true,
             runs_again: Instant::now(),
@@ -71,7 +75,8 @@ impl Driver {
         let outbox = self.outbox.clone();
         outbox.work(|state| {
             for (key, inbox) in state.ended.drain(..) {
-                self.flows
+                self.table
+                    .flows
                     .remove_if(&key, |current| Arc::ptr_eq(current, &inbox));
             }
             self.is_closing = state.closed;
@@ -134,43 +139,14 @@ impl Driver {
     fn deliver(&mut self, received: usize) {
         let now = Instant::now();
         self.runs |= now >= self.runs_again;
-        for i in 0..received {
-            let Some(datagram) = self.batch.get(i) else {
-                continue;
-            };
-            if datagram.truncated || datagram.data.len() > self.limits.message_bytes {
-                self.dropped.too_long += 1;
-                continue;
-            }
-            let key = FlowKey {
-                peer: datagram.peer,
-                to: datagram.to,
-            };
-            let known = match self.flows.touch(&key, now) {
-                Some(inbox) => inbox.push(datagram.data),
-                None => {
-                    let begun = begin(
-                        &mut self.flows,
-                        &self.outbox,
-                        &self.new,
-                        &self.limits,
-                        key,
-                        &datagram,
-                        now,
-                    );
-                    self.dropped.count(begun);
-                    continue;
-                }
-            };
-            if !known {
-                self.dropped.queue_full += 1;
-            }
+        for datagram in (0..received).filter_map(|i| self.batch.get(i)) {
+            self.table.deliver(&datagram, now);
         }
     }
 
     fn poll_expiry(&mut self, cx: &mut Context<'_>) {
         loop {
-            let Some(due) = self.flows.next_due() else {
+            let Some(due) = self.table.flows.next_due() else {
                 self.expiry = None;
                 return;
             };
@@ -182,49 +158,23 @@ impl Driver {
                 return;
             }
             self.expiry = None;
-            self.flows.expire(Instant::now(), |_, inbox| inbox.expire());
+            let now = Instant::now();
+            self.table.flows.expire(now, |_, inbox| inbox.expire());
         }
     }
-}
 
-/// What became of a datagram that belongs to no flow yet.
-enum Begun {
-    Yes,
-    WouldLoop,
-    TooMany,
-}
-
-fn begin(
-    flows: &mut Flows<FlowKey, Arc<Inbox>>,
-    outbox: &Arc<Outbox>,
-    new: &mpsc::Sender<(Flow, SocketAddr)>,
-    limits: &FlowLimits,
-    key: FlowKey,
-    datagram: &Received<'_>,
-    now: Instant,
-) -> Begun {
-    if would_loop(key.peer) {
-        return Begun::WouldLoop;
+    /// Says what was dropped, soon, also when nothing else happens.
+    fn poll_report(&mut self, cx: &mut Context<'_>) {
+        while let Some(wait) = self.table.dropped.report(&self.outbox) {
+            let sleep = self
+                .report
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.report = None;
+        }
     }
-    let Ok(place) = new.try_reserve() else {
-        return Begun::TooMany;
-    };
-    let inbox = Inbox::new(limits.queue);
-    inbox.push(datagram.data);
-    if flows.insert(key, inbox.clone(), now).is_err() {
-        return Begun::TooMany;
-    }
-    let one_at_a_time = limits.one_at_a_time;
-    place.send((
-        Flow {
-            key,
-            inbox,
-            outbox: outbox.clone(),
-            one_at_a_time,
-        },
-        key.peer,
-    ));
-    Begun::Yes
 }
 
 impl Future for Driver {
@@ -235,22 +185,82 @@ impl Future for Driver {
         // Registered first: what a flow on another thread puts in from here on wakes us again.
         this.outbox.wait(cx);
         let is_flushed = this.flush(cx).is_ready();
-        this.dropped.report(&this.outbox);
         if this.is_closing {
             // What was asked before is still answered: each flow gives out what it has, and ends.
-            this.flows.values().for_each(|inbox| inbox.expire());
-            return if is_flushed && this.flows.is_empty() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            };
+            this.table.flows.values().for_each(|inbox| inbox.expire());
+            if is_flushed && this.table.flows.is_empty() {
+                this.table.dropped.say_news(&this.outbox);
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
         }
         let more = this.receive(cx).is_ready();
         this.poll_expiry(cx);
+        this.poll_report(cx);
         if more {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+}
+
+/// Which flow a datagram belongs to, and what becomes of one that belongs to none.
+struct Table {
+    flows: Flows<FlowKey, Arc<Inbox>>,
+    limits: FlowLimits,
+    outbox: Arc<Outbox>,
+    waiting_bytes: WaitingBytes,
+    new: mpsc::Sender<(Flow, SocketAddr)>,
+    dropped: Dropped,
+}
+
+impl Table {
+    /// Gives a datagram to its flow, or drops and counts it.
+    fn deliver(&mut self, datagram: &Received<'_>, now: Instant) {
+        if datagram.truncated || datagram.data.len() > self.limits.message_bytes {
+            self.dropped.too_long += 1;
+            return;
+        }
+        let key = FlowKey {
+            peer: datagram.peer,
+            to: datagram.to,
+        };
+        let Some(inbox) = self.flows.touch(&key, now) else {
+            return self.begin(key, datagram.data, now);
+        };
+        if !inbox.push(datagram.data) {
+            self.dropped.queue_full += 1;
+        }
+    }
+
+    fn begin(&mut self, key: FlowKey, first: &[u8], now: Instant) {
+        if would_loop(key.peer) {
+            self.dropped.would_loop += 1;
+            return;
+        }
+        let inbox = Inbox::new(self.limits.queue, self.waiting_bytes.clone());
+        if !inbox.push(first) {
+            self.dropped.queue_full += 1;
+            return;
+        }
+        let Ok(place) = self.new.try_reserve() else {
+            self.dropped.too_many_flows += 1;
+            return;
+        };
+        if self.flows.insert(key, inbox.clone(), now).is_err() {
+            self.dropped.too_many_flows += 1;
+            return;
+        }
+        let (outbox, one_at_a_time) = (self.outbox.clone(), self.limits.one_at_a_time);
+        place.send((
+            Flow {
+                key,
+                inbox,
+                outbox,
+                one_at_a_time,
+            },
+            key.peer,
+        ));
     }
 }
 
@@ -266,24 +276,34 @@ struct Dropped {
 }
 
 impl Dropped {
-    fn count(&mut self, begun: Begun) {
-        match begun {
-            Begun::Yes => {}
-            Begun::WouldLoop => self.would_loop += 1,
-            Begun::TooMany => self.too_many_flows += 1,
+    /// Says what was dropped, with its sums, when there is news and not too often: then gives how long to wait.
+    fn report(&mut self, outbox: &Outbox) -> Option<Duration> {
+        if !self.has_news(outbox) {
+            return None;
         }
+        let since = self.reported.map(|(last, _)| last.elapsed());
+        let wait = since.map_or(Duration::ZERO, |since| REPORT_EVERY.saturating_sub(since));
+        if !wait.is_zero() {
+            return Some(wait);
+        }
+        self.say_news(outbox);
+        None
     }
 
-    /// Says what was dropped, with its sums, when there is news and not too often.
-    fn report(&mut self, outbox: &Outbox) {
+    fn has_news(&mut self, outbox: &Outbox) -> bool {
         self.unsent = outbox.unsent.load(Relaxed);
-        let sum =
-            self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent;
-        let (last, before) = self.reported.unzip();
-        if sum == before.unwrap_or(0) || last.is_some_and(|last| last.elapsed() < REPORT_EVERY) {
+        self.sum() != self.reported.map_or(0, |(_, sum)| sum)
+    }
+
+    fn sum(&self) -> u64 {
+        self.too_long + self.queue_full + self.too_many_flows + self.would_loop + self.unsent
+    }
+
+    fn say_news(&mut self, outbox: &Outbox) {
+        if !self.has_news(outbox) {
             return;
         }
-        self.reported = Some((Instant::now(), sum));
+        self.reported = Some((Instant::now(), self.sum()));
         tracing::warn!(
             too_long = self.too_long,
             queue_full = self.queue_full,

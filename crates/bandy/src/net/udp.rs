@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -135,7 +135,14 @@ fn local_port(socket: &Socket) -> io::Result<u16> {
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
     max: usize,
+    waiting_bytes: WaitingBytes,
 }
+
+/// Bytes that wait in all inboxes of a listener. Sources are easily forged, so a bound for each flow is none for all.
+pub(super) type WaitingBytes = Arc<AtomicUsize>;
+
+/// The most of them.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 struct InboxState {
@@ -145,19 +152,22 @@ struct InboxState {
 }
 
 impl Inbox {
-    pub(super) fn new(max: usize) -> Arc<Inbox> {
+    pub(super) fn new(max: usize, waiting_bytes: WaitingBytes) -> Arc<Inbox> {
         Arc::new(Inbox {
             state: Mutex::default(),
             max,
+            waiting_bytes,
         })
     }
 
     /// Puts a datagram in, if there is room.
     pub(super) fn push(&self, data: &[u8]) -> bool {
         let mut state = lock(&self.state);
-        if state.queue.len() >= self.max {
+        let waiting_bytes = self.waiting_bytes.load(Relaxed) + data.len();
+        if state.queue.len() >= self.max || waiting_bytes > WAITING_BYTES_MAX {
             return false;
         }
+        self.waiting_bytes.fetch_add(data.len(), Relaxed);
         state.queue.push_back(Bytes::copy_from_slice(data));
         let waiting = state.waiting.take();
         drop(state);
@@ -174,6 +184,13 @@ impl Inbox {
         if let Some(waiting) = state.waiting.take() {
             waiting.wake();
         }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let left = lock(&self.state).queue.iter().map(Bytes::len).sum();
+        self.waiting_bytes.fetch_sub(left, Relaxed);
     }
 }
 
@@ -264,6 +281,7 @@ impl Flow {
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = lock(&self.inbox.state);
         if let Some(data) = state.queue.pop_front() {
+            self.inbox.waiting_bytes.fetch_sub(data.len(), Relaxed);
             return Poll::Ready(Some(data));
         }
         if state.expired || self.one_at_a_time {

@@ -36,6 +36,8 @@ pub struct Exec {
 
 /// How long a program may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long to read what a program that has ended wrote to its standard error.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The longest line of a program's output on WebSocket, and of its standard error. Bytes.
 const LINE_MAX: usize = 1 << 20;
 
@@ -158,21 +160,30 @@ impl Service<Conn> for Exec {
             return Err(self.failed("talking with", io::ErrorKind::BrokenPipe.into()));
         };
         let pid = child.id().unwrap_or_default();
-        let logging = log_errors(errors, &self.program, pid);
+        let mut logging = std::pin::pin!(log_errors(errors, &self.program, pid));
+        let mut is_logged = false;
         let talking = async {
             let ended = match conn.framing() {
                 Framing::Stream => Stream::new(input, output).talk(&mut conn, &mut child).await,
                 Framing::Message => talk_in_messages(input, output, &mut conn, &mut child).await,
             };
-            let status = group.end(&mut child).await;
-            tracing::info!(program = self.program, pid, peer = %conn.peer(), status = %Status(&status), "program ended");
-            ended
+            (ended, group.end(&mut child).await)
         };
-        // The log ends with the last process that has the program's standard error open, which may be later.
-        let ended = tokio::select! {
-            ended = talking => ended,
-            () = async { logging.await; std::future::pending().await } => Ok(()),
+        let (ended, status) = {
+            let mut talking = std::pin::pin!(talking);
+            loop {
+                tokio::select! {
+                    biased;
+                    done = &mut talking => break done,
+                    () = &mut logging, if !is_logged => is_logged = true,
+                }
+            }
         };
+        if !is_logged {
+            // The group is gone, so this is what it left in the pipe; only one that fled the group keeps it open.
+            let _ = tokio::time::timeout(LAST_WORDS, logging).await;
+        }
+        tracing::info!(program = self.program, pid, peer = %conn.peer(), status = %Status(&status), "program ended");
         ended?;
         conn.close().await;
         Ok(())
@@ -322,32 +333,31 @@ impl Stream {
 
 /// Messages on one side, lines on the other.
 async fn talk_in_messages(
-    mut input: ChildStdin,
+    input: ChildStdin,
     mut output: ChildStdout,
     conn: &mut Conn,
     child: &mut Child,
 ) -> Result<()> {
     let mut lines = Lines::new(LINE_MAX);
     let mut buffer = Vec::new();
-    let mut input = Some(&mut input);
+    let mut input = Input {
+        pipe: Some(input),
+        line: Vec::new(),
+        taken: 0,
+    };
     loop {
         while let Some(line) = lines.take().map_err(|e| too_long(conn, e))? {
             conn.send(as_message(line.text)).await?;
         }
         buffer.clear();
         tokio::select! {
-            message = conn.recv(), if input.is_some() => match message? {
-                Some(message) => {
-                    let line = [&message.data[..], b"\n"].concat();
-                    if let Some(pipe) = &mut input
-                        && pipe.write_all(&line).await.is_err()
-                    {
-                        input = None;
-                    }
-                }
+            message = conn.recv(), if !input.is_full() => match message? {
+                Some(message) => input.put(&message.data),
                 // A WebSocket's close ends both directions.
                 None => return Ok(()),
             },
+            // Beside the reading: a program that waits for us to take its output takes no input.
+            () = input.write(), if input.is_full() => {}
             read = output.read_buf(&mut buffer) => match read {
                 Ok(n) if n > 0 => lines.feed(&buffer),
                 _ => break,
@@ -360,6 +370,43 @@ async fn talk_in_messages(
     // Its output is closed: it has nothing more to say, and so the conversation is over.
     let _ = tokio::time::timeout(GRACE, child.wait()).await;
     Ok(())
+}
+
+/// A message on its way into a program.
+struct Input {
+    /// `None` once the program does not listen any more, which is its right.
+    pipe: Option<ChildStdin>,
+    line: Vec<u8>,
+    taken: usize,
+}
+
+impl Input {
+    fn is_full(&self) -> bool {
+        self.taken < self.line.len()
+    }
+
+    fn put(&mut self, message: &[u8]) {
+        if self.pipe.is_some() {
+            self.line = [message, b"\n"].concat();
+            self.taken = 0;
+        }
+    }
+
+    /// Writes what the program takes. Cancel-safe.
+    async fn write(&mut self) {
+        let (Some(pipe), Some(rest)) = (&mut self.pipe, self.line.get(self.taken..)) else {
+            return;
+        };
+        match pipe.write(rest).await {
+            Ok(n) if n > 0 => self.taken += n,
+            _ => self.pipe = None,
+        }
+        if self.pipe.is_none() || !self.is_full() {
+            // Freed, not cleared: one long message is not kept for the rest of the conversation.
+            self.line = Vec::new();
+            self.taken = 0;
+        }
+    }
 }
 
 fn as_message(text: bytes::Bytes) -> Message {
