@@ -62,7 +62,11 @@ pub fn all(report: &Report) -> Vec<Goal> {
                 push(Server::TokioMt.on_all_cores(), "p99", 1.0, p99_ratio);
             }
             Work::Tcp(_) => push(Server::CEpoll.on_one_core(), "CPU", 1.05, cpu_ratio),
-            Work::Udp(_) => push(Server::CUdp.on_one_core(), "CPU", 0.75, cpu_ratio),
+            // The figure that the goal was set by, 5.3 us, was a loop on tokio; the loop in C is the harder judge.
+            Work::Udp(_) => {
+                push(Server::TokioUdp.on_one_core(), "CPU", 0.75, cpu_ratio);
+                push(Server::CUdp.on_one_core(), "CPU", 0.75, cpu_ratio);
+            }
         }
     }
     let idle = report

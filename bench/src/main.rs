@@ -60,6 +60,9 @@ enum Mode {
     /// A peer: this program started by itself
     #[value(hide = true)]
     TokioMtEcho,
+    /// Another
+    #[value(hide = true)]
+    TokioUdpEcho,
 }
 
 /// Bandy beside its peers: CPU per message, latency, idle memory, bulk.
@@ -99,10 +102,10 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let outcome = if args.mode == Mode::TokioMtEcho {
-        tokio_echo::serve().map(|()| true)
-    } else {
-        run(&args)
+    let outcome = match args.mode {
+        Mode::TokioMtEcho => tokio_echo::serve().map(|()| true),
+        Mode::TokioUdpEcho => tokio_echo::serve_udp().map(|()| true),
+        _ => run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -171,7 +174,11 @@ fn run(args: &Args) -> Result<bool> {
             |server| {
                 !matches!(
                     server,
-                    Server::Socat | Server::Ncat | Server::CUdp | Server::AsyncioTuned
+                    Server::Socat
+                        | Server::Ncat
+                        | Server::CUdp
+                        | Server::TokioUdp
+                        | Server::AsyncioTuned
                 )
             },
         )?;

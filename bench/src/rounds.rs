@@ -104,7 +104,7 @@ impl Bench<'_> {
                 Server::Socat,
                 Server::Ncat,
             ],
-            Work::Udp(_) => &[Server::Bandy, Server::CUdp],
+            Work::Udp(_) => &[Server::Bandy, Server::CUdp, Server::TokioUdp],
         };
         // On all cores only for latency: there the generator competes with the server, and both of these with each other's habits.
         let on_all: &[Server] = match work {

@@ -63,7 +63,7 @@ impl Stable {
             Server::Asyncio | Server::AsyncioTuned | Server::Threaded => self.python.is_some(),
             Server::Socat => self.socat,
             Server::Ncat => self.ncat,
-            Server::CEpoll | Server::CUdp | Server::TokioMt => true,
+            Server::CEpoll | Server::CUdp | Server::TokioMt | Server::TokioUdp => true,
         }
     }
 
@@ -141,7 +141,7 @@ impl Stable {
             Server::Asyncio | Server::AsyncioTuned | Server::Threaded => {
                 Command::new(self.python.as_deref().context("python3 is not installed")?)
             }
-            Server::TokioMt => {
+            Server::TokioMt | Server::TokioUdp => {
                 Command::new(std::env::current_exe().context("finding this program's own path")?)
             }
             Server::Socat => Command::new("socat"),
@@ -166,6 +166,7 @@ impl Stable {
                 .arg(self.dir.join("asyncio_echo.py")),
             Server::Threaded => command.arg(self.dir.join("threaded_echo.py")),
             Server::TokioMt => command.arg("tokio-mt-echo"),
+            Server::TokioUdp => command.arg("tokio-udp-echo"),
             Server::Socat => command.args([
                 &format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=4096"),
                 "PIPE",

@@ -11,6 +11,7 @@ pub enum Server {
     AsyncioTuned,
     Threaded,
     TokioMt,
+    TokioUdp,
     Socat,
     Ncat,
 }
@@ -29,7 +30,7 @@ pub struct Subject {
 }
 
 impl Server {
-    pub const ALL: [Server; 9] = [
+    pub const ALL: [Server; 10] = [
         Server::Bandy,
         Server::CEpoll,
         Server::Asyncio,
@@ -39,6 +40,7 @@ impl Server {
         Server::Socat,
         Server::Ncat,
         Server::CUdp,
+        Server::TokioUdp,
     ];
 
     pub fn name(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Server {
             Server::AsyncioTuned => "asyncio-tuned",
             Server::Threaded => "threaded",
             Server::TokioMt => "tokio-mt",
+            Server::TokioUdp => "tokio-udp",
             Server::Socat => "socat",
             Server::Ncat => "ncat",
         }

@@ -1,8 +1,9 @@
-//! The peer for latency: what one writes first with tokio, a task and a buffer per connection on the work-stealing runtime.
+//! What one writes first with tokio: over TCP, the peer for latency, a task and a buffer per connection on the work-stealing runtime;
+//! over UDP, a loop that receives one datagram and sends it back.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 /// Serves until it is killed.
 pub fn serve() -> Result<()> {
@@ -32,6 +33,29 @@ pub fn serve() -> Result<()> {
                     }
                 }
             });
+        }
+    })
+}
+
+/// Serves datagrams until it is killed.
+pub fn serve_udp() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .context("starting tokio")?;
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0")
+            .await
+            .context("listening on udp://127.0.0.1:0")?;
+        let at = socket.local_addr().context("asking which port was taken")?;
+        println!("listening on udp://{at} (echo)");
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let (got, peer) = socket.recv_from(&mut buffer).await.context("receiving")?;
+            socket
+                .send_to(&buffer[..got], peer)
+                .await
+                .context("sending")?;
         }
     })
 }

@@ -23,6 +23,8 @@ use crate::wire::flow::Flows;
 const BATCHES_A_TURN: usize = 4;
 /// Drops are logged at most this often.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How long runs are left out after one could not be sent.
+const RUNS_REST: Duration = Duration::from_secs(10);
 /// Expiry is looked at no more often than this: nobody notices, and a timer is not free.
 const EXPIRY_GRAIN: Duration = Duration::from_millis(10);
 
@@ -37,6 +39,9 @@ pub(super) struct Driver {
     expiry: Option<Pin<Box<Sleep>>>,
     dropped: Dropped,
     is_closing: bool,
+    /// Whether datagrams to one peer are sent as runs: see [`mmsg::send`].
+    runs: bool,
+    runs_again: Instant,
 }
 
 impl Driver {
@@ -56,6 +61,8 @@ impl Driver {
             expiry: None,
             dropped: Dropped::default(),
             is_closing: false,
+            runs: true,
+            runs_again: Instant::now(),
         }
     }
 
@@ -70,7 +77,7 @@ impl Driver {
             self.is_closing = state.closed;
             while !state.queue.is_empty() {
                 let socket = &self.socket;
-                let send = || mmsg::send(socket.as_fd(), state.queue.iter());
+                let send = || mmsg::send(socket.as_fd(), state.queue.iter(), self.runs);
                 match socket.try_io(Interest::WRITABLE, send) {
                     Ok(n) => drop(state.queue.drain(..n.min(state.queue.len()))),
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -80,6 +87,9 @@ impl Driver {
                             return Poll::Pending;
                         }
                     }
+                    // Perhaps only the run cannot be sent: its interface has no segmentation, or its path a smaller
+                    // frame. Nobody notices but by the cost, so it is not tried again for a while.
+                    Err(_) if self.runs => self.rest_from_runs(),
                     Err(_) => {
                         // One datagram that cannot be sent (its peer is unreachable, say) must not hold up the rest.
                         state.queue.pop_front();
@@ -89,6 +99,11 @@ impl Driver {
             }
             Poll::Ready(())
         })
+    }
+
+    fn rest_from_runs(&mut self) {
+        self.runs = false;
+        self.runs_again = Instant::now() + RUNS_REST;
     }
 
     /// Receives a few batches. Ready if there may be more.
@@ -118,6 +133,7 @@ impl Driver {
 
     fn deliver(&mut self, received: usize) {
         let now = Instant::now();
+        self.runs |= now >= self.runs_again;
         for i in 0..received {
             let Some(datagram) = self.batch.get(i) else {
                 continue;

@@ -14,6 +14,7 @@ use super::Shared;
 use super::drain::Part;
 use super::loops::OnLoop;
 use super::serve::Place;
+use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
 use crate::net::Incoming;
@@ -240,6 +241,8 @@ impl Record {
     /// Whose side ended it.
     fn side(&self) -> Option<Side> {
         Some(match &self.end {
+            // Nobody ends a flow: it is forgotten, or the server ends.
+            End::Served if self.is_flow() => Side::Local,
             End::Served if self.meter.peer_closed() => Side::Downstream,
             End::Failed(e) => e.side(),
             End::Idle(_) => Side::Downstream,
@@ -248,11 +251,20 @@ impl Record {
     }
 }
 
+impl Record {
+    fn is_flow(&self) -> bool {
+        self.meter.endpoint.scheme().carries() == Carries::Datagram
+    }
+}
+
 struct Ended<'a>(&'a Record);
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.end {
+            End::Served if self.0.is_flow() => {
+                f.write_str("the flow was idle, or the server ended")
+            }
             End::Served if self.0.meter.peer_closed() => f.write_str("closed by the peer"),
             End::Served => f.write_str("closed by the service"),
             End::Failed(e) => write!(f, "{e}"),

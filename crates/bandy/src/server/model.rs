@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::converse::Conversation;
 use super::loops::{EventLoop, OnLoop};
@@ -56,32 +56,19 @@ pub(super) enum Run {
     InTurn(Arc<Semaphore>),
 }
 
-/// The right to serve the next connection, where only one has it.
-pub(super) type Turn = Option<OwnedSemaphorePermit>;
-
 impl Run {
-    /// Waits until the next connection may be served.
-    pub(super) async fn turn(&self) -> Turn {
-        match self {
-            Run::InTurn(turn) => {
-                // Yields first: a listener that just had its turn lets the others try for it.
-                tokio::task::yield_now().await;
-                turn.clone().acquire_owned().await.ok()
-            }
-            Run::OnLoops { .. } | Run::OnThreads => None,
-        }
-    }
-
     /// Runs a conversation, or has it run.
-    pub(super) async fn run(&self, conversation: Conversation, turn: Turn) {
+    pub(super) async fn run(&self, conversation: Conversation) {
         match self {
             Run::OnLoops { loops, home } => {
                 on_loop(conversation, OnLoop::choose(loops, *home), *home)
             }
             Run::OnThreads => on_thread(conversation),
-            Run::InTurn(_) => {
+            Run::InTurn(turn) => {
+                // Waited for with the connection in hand: a listener that nobody connects to must not hold the turn.
+                // The semaphore is never closed.
+                let _turn = turn.acquire().await;
                 conversation.run().await;
-                drop(turn);
             }
         }
     }

@@ -23,10 +23,9 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
     loop {
         let accept = async {
             let place = gate.wait(&server).await;
-            let turn = run.turn().await;
-            (place, turn, listener.accept().await)
+            (place, listener.accept().await)
         };
-        let (place, turn, incoming) = tokio::select! {
+        let (place, incoming) = tokio::select! {
             biased;
             () = &mut stopping => return,
             accepted = accept => accepted,
@@ -45,7 +44,7 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
             incoming,
             held,
         };
-        run.run(conversation, turn).await;
+        run.run(conversation).await;
     }
 }
 

@@ -126,6 +126,12 @@ fn describe(command: &mut Command, conn: &Conn) {
     if let Peer::Unix { pid: Some(pid), .. } = conn.peer() {
         command.env("BANDY_PEER_PID", pid.to_string());
     }
+    if let Some(tls) = conn.tls() {
+        command.env("BANDY_TLS_VERSION", tls.version);
+        if let Some(certificate) = &tls.peer_certificate {
+            command.env("BANDY_TLS_SUBJECT", &certificate.subject);
+        }
+    }
     if !conn.endpoint().target().is_empty() {
         command.env("BANDY_TARGET", conn.endpoint().target());
     }
