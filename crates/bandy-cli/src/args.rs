@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ask::AskArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 
 /// The whole command line.
@@ -15,6 +16,7 @@ use crate::trust::{TrustArgs, UntrustArgs};
     after_help = "\
 Examples:
   bandy serve echo tcp://:7000 udp://:7000    answer with what was received
+  bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,
@@ -34,6 +36,7 @@ pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
     Serve(Box<ServeArgs>),
+    Ask(Box<AskArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),
     Completions(CompletionsArgs),

@@ -14,7 +14,11 @@ pub enum Code {
     NotConnected = 7,
     TimedOut = 28,
     Tls = 35,
+    /// The peer closed without an answer.
+    Empty = 52,
     Untrusted = 60,
+    /// Fewer answers than were expected.
+    Unmet = 110,
     Interrupted = 130,
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod args;
+mod ask;
 mod check;
 mod completions;
 mod diagnostics;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Ask(args) => ask::ask(*args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
         Command::Completions(args) => completions::completions(&args),

@@ -26,6 +26,11 @@ pub fn error(error: &Error) {
     }
 }
 
+/// Prints something worth knowing that is no error, on stderr.
+pub fn note(what: &str) {
+    eprintln!("bandy: note: {what}");
+}
+
 /// Prints a command's whole result on stdout. A reader that has seen enough and left is no error.
 pub fn result(text: &str) -> Result<Code, Error> {
     let mut out = io::stdout().lock();

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What happens to a new connection when [`Limits::connections`] are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overload {
-    /// It waits in the system's backlog until one ends.
+    /// It waits until one ends: accepted where it is the next of its listener, else in the system's backlog.
     #[default]
     Wait,
     /// It is accepted and closed, with a line in the log.

@@ -195,6 +195,13 @@ impl Incoming {
         &self.meter
     }
 
+    /// The same connection as if it had come now: what it waited for us counts neither as idleness nor as life.
+    pub(crate) fn from_now(mut self) -> Incoming {
+        let peer = self.meter.peer.clone();
+        self.meter = Meter::new(peer, self.door.endpoint.clone(), Side::Downstream);
+        self
+    }
+
     /// Whether [`Incoming::establish`] has to wait for the peer.
     pub(crate) fn has_handshake(&self) -> bool {
         self.door.tls.is_some() || self.door.ws.is_some()

@@ -304,6 +304,27 @@ impl Conn {
         }
     }
 
+    /// As [`Conn::send`], for futures written by hand: those that receive while a message waits to be sent.
+    ///
+    /// Takes the message once the transport has it, and is ready once it is on its way. Until then it is called again
+    /// with the same place, empty or not.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<()>> {
+        let bytes = message.as_ref().map(|message| message.data.len());
+        let sent = match &mut self.io {
+            Io::Ws(socket) => socket.poll_send(cx, message),
+            Io::Udp(ends) => ends.poll_send(cx, message),
+            _ => return Poll::Ready(Err(wrong_framing("messages on a stream"))),
+        };
+        if let (Some(bytes), None) = (bytes, &message) {
+            self.meter.count_written(bytes);
+        }
+        sent.map_err(|e| self.failed("writing to", e))
+    }
+
     /// Ends our direction of the conversation; the peer's goes on.
     ///
     /// A datagram flow has no direction to end: nothing happens there.

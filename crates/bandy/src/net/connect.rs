@@ -125,9 +125,9 @@ impl Dialer {
         let mut last = None;
         for address in addresses {
             let connected = match to.scheme() {
-                Scheme::Udp => udp::connect(address)
+                Scheme::Udp => udp::Talk::connect(address)
                     .await
-                    .map(|s| Io::Udp(Box::new(udp::Talk::Socket(s)))),
+                    .map(|s| Io::Udp(Box::new(s))),
                 _ => tcp::connect(address).await.map(Io::Tcp),
             };
             match connected {

@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::conn::Message;
+use super::driver;
 use super::mmsg::{self, Outgoing};
-use super::{driver, scratch};
+
+mod asker;
 
 /// Datagrams that wait to be sent by one listener on one event loop.
 pub(super) const OUTBOX: usize = 1024;
@@ -283,16 +284,29 @@ impl Flow {
     }
 
     async fn send(&self, data: Bytes) {
+        let mut outgoing = self.outgoing(data);
+        if outgoing.is_some() {
+            std::future::poll_fn(|cx| self.outbox.poll_push(cx, &mut outgoing)).await;
+        }
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, data: &Bytes) -> Poll<()> {
+        match self.outgoing(data.clone()) {
+            Some(outgoing) => self.outbox.poll_push(cx, &mut Some(outgoing)),
+            None => Poll::Ready(()),
+        }
+    }
+
+    fn outgoing(&self, data: Bytes) -> Option<Outgoing> {
         if data.len() > PAYLOAD_MAX {
             self.outbox.unsent.fetch_add(1, Relaxed);
-            return;
+            return None;
         }
-        let mut outgoing = Some(Outgoing {
+        Some(Outgoing {
             data,
             peer: self.key.peer,
             from: self.key.to,
-        });
-        std::future::poll_fn(|cx| self.outbox.poll_push(cx, &mut outgoing)).await;
+        })
     }
 }
 
@@ -308,20 +322,20 @@ pub(crate) enum Talk {
     /// A server's flow.
     Flow(Flow),
     /// A client's connected socket.
-    Socket(UdpSocket),
+    Asker(asker::Asker),
 }
 
 impl Talk {
+    /// A client's end of a conversation with one address.
+    pub(super) async fn connect(address: SocketAddr) -> io::Result<Talk> {
+        asker::Asker::connect(address).await.map(Talk::Asker)
+    }
+
     /// The next datagram; `None` when the flow has expired. A client's conversation has no end.
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         Poll::Ready(match self {
             Talk::Flow(flow) => Ok(ready!(flow.poll_recv(cx)).map(Message::binary)),
-            Talk::Socket(socket) => ready!(scratch::with(|buffer| {
-                let mut read = ReadBuf::new(buffer);
-                ready!(socket.poll_recv(cx, &mut read))?;
-                let data = Bytes::copy_from_slice(read.filled());
-                Poll::Ready(io::Result::Ok(Some(Message::binary(data))))
-            })),
+            Talk::Asker(asker) => ready!(asker.poll_recv(cx)).map(Some),
         })
     }
 
@@ -331,20 +345,26 @@ impl Talk {
                 flow.send(data).await;
                 Ok(())
             }
-            Talk::Socket(socket) => socket.send(&data).await.map(drop),
+            Talk::Asker(asker) => asker.send(&data).await,
         }
     }
-}
 
-/// A socket of its own for a conversation with one address.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
-        SocketAddr::V6(_) => ([0u16; 8], 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    Ok(socket)
+    /// See `Conn::poll_send`.
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<io::Result<()>> {
+        let Some(Message { data, .. }) = message else {
+            return Poll::Ready(Ok(()));
+        };
+        match self {
+            Talk::Flow(flow) => ready!(flow.poll_send(cx, data)),
+            Talk::Asker(asker) => ready!(asker.poll_send(cx, data))?,
+        }
+        *message = None;
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// UDP ports that this process listens on, each once for every listener.

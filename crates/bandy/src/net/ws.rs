@@ -75,7 +75,11 @@ fn is_this_machine(authority: &str) -> bool {
 }
 
 /// An established WebSocket over a stream.
-pub(crate) struct Socket<S>(WebSocketStream<S>);
+pub(crate) struct Socket<S> {
+    stream: WebSocketStream<S>,
+    /// The peer's close frame has come.
+    peer_closed: bool,
+}
 
 fn config(message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
@@ -113,7 +117,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
-        Ok(socket) => Ok(Socket(socket)),
+        Ok(stream) => Ok(Socket::new(stream)),
         Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
     }
 }
@@ -139,7 +143,7 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Socket<S>> {
     let config = Some(config(message_bytes));
     match tokio_tungstenite::client_async_with_config(endpoint.to_string(), stream, config).await {
-        Ok((socket, _)) => Ok(Socket(socket)),
+        Ok((stream, _)) => Ok(Socket::new(stream)),
         Err(e) => Err(handshake_failed(e, Side::Upstream, endpoint)),
     }
 }
@@ -161,6 +165,9 @@ fn handshake_failed(cause: WsError, side: Side, with: &dyn fmt::Display) -> Erro
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
             Error::new(Kind::Closed, side, act).because("the connection ended in the middle of it")
         }
+        WsError::Protocol(ProtocolError::HttparseError(_)) => Error::new(Kind::Protocol, side, act)
+            .because("what came is not HTTP")
+            .hint("does the other end speak WebSocket?"),
         other => Error::new(Kind::Protocol, side, act)
             .because(other)
             .hint("does the other end speak WebSocket?"),
@@ -168,6 +175,13 @@ fn handshake_failed(cause: WsError, side: Side, with: &dyn fmt::Display) -> Erro
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    fn new(stream: WebSocketStream<S>) -> Socket<S> {
+        Socket {
+            stream,
+            peer_closed: false,
+        }
+    }
+
     /// The next message, `None` after the peer's close. Pings are answered, and count as a sign of life.
     pub(crate) fn poll_recv(
         &mut self,
@@ -175,13 +189,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         meter: &Meter,
     ) -> Poll<io::Result<Option<Message>>> {
         loop {
-            let message = match ready!(Pin::new(&mut self.0).poll_next(cx)) {
+            let message = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(message)) => message,
+                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
+                    return self.poll_end(cx);
+                }
+                // All was said: how the transport under it ends does not matter any more.
+                Some(Err(_)) if self.peer_closed => return self.poll_end(cx),
                 Some(Err(e)) => {
                     self.tell_why(cx, &e);
-                    return Poll::Ready(recv_failed(e));
+                    return Poll::Ready(Err(to_io(e)));
                 }
-                None => return Poll::Ready(Ok(None)),
             };
             return Poll::Ready(Ok(match message {
                 WsMessage::Text(text) => Some(Message {
@@ -197,9 +215,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.
-                WsMessage::Close(_) | WsMessage::Frame(_) => continue,
+                WsMessage::Close(_) => {
+                    self.peer_closed = true;
+                    continue;
+                }
+                WsMessage::Frame(_) => continue,
             }));
         }
+    }
+
+    /// After the closing handshake the transport ends too, over TLS with its own goodbye.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
+        // Where that fails the peer has ended it already.
+        let _ = ready!(Pin::new(self.stream.get_mut()).poll_shutdown(cx));
+        Poll::Ready(Ok(None))
     }
 
     /// A peer that did wrong is told so by the close code (RFC 6455, section 7.4.1), as far as it still listens.
@@ -215,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             code,
             reason: "".into(),
         }));
-        let mut socket = Pin::new(&mut self.0);
+        let mut socket = Pin::new(&mut self.stream);
         if socket.as_mut().start_send(close).is_ok() {
             // What the socket does not take now is lost with the connection, which has failed anyway.
             let _ = socket.as_mut().poll_flush(cx);
@@ -223,16 +252,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
-        let Message { data, is_text } = message;
-        let message = if is_text {
-            match data.try_into() {
-                Ok(text) => WsMessage::Text(text),
-                Err(_) => return Err(invalid("a text message must be UTF-8".to_owned())),
-            }
-        } else {
-            WsMessage::Binary(data)
-        };
-        self.0.send(message).await.map_err(to_io)
+        self.stream.send(to_ws(message)?).await.map_err(to_io)
+    }
+
+    /// As [`Socket::send`], but can be polled between two receives: see `Conn::poll_send`.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<io::Result<()>> {
+        let mut socket = Pin::new(&mut self.stream);
+        if message.is_some() {
+            ready!(socket.as_mut().poll_ready(cx)).map_err(to_io)?;
+        }
+        if let Some(message) = message.take() {
+            let message = to_ws(message)?;
+            socket.as_mut().start_send(message).map_err(to_io)?;
+        }
+        socket.poll_flush(cx).map_err(to_io)
     }
 
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
@@ -241,17 +278,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             code: CloseCode::Normal,
             reason: "".into(),
         };
-        match self.0.close(Some(close)).await {
+        match self.stream.close(Some(close)).await {
             Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             Err(e) => Err(to_io(e)),
         }
     }
 }
 
-fn recv_failed(cause: WsError) -> io::Result<Option<Message>> {
-    match cause {
-        WsError::ConnectionClosed | WsError::AlreadyClosed => Ok(None),
-        cause => Err(to_io(cause)),
+fn to_ws(Message { data, is_text }: Message) -> io::Result<WsMessage> {
+    if !is_text {
+        return Ok(WsMessage::Binary(data));
+    }
+    match data.try_into() {
+        Ok(text) => Ok(WsMessage::Text(text)),
+        Err(_) => Err(invalid("a text message must be UTF-8".to_owned())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Event loops: one thread each, and how many conversations each has.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ pub struct Loops {
 #[derive(Debug)]
 struct Thread {
     end: Option<oneshot::Sender<()>>,
-    ended: mpsc::Receiver<()>,
+    /// Behind a lock that is never taken, so that a running server is `Sync` and can be shared between threads.
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 /// One event loop, as seen from any thread.
@@ -92,7 +93,7 @@ fn start_one(i: usize) -> std::io::Result<(Handle, Thread)> {
         handle,
         Thread {
             end: Some(end),
-            ended,
+            ended: Mutex::new(ended),
         },
     ))
 }
@@ -108,9 +109,10 @@ impl Drop for Loops {
         // Waited for, so that what conversations do when they are dropped (end a program, remove a socket file) is done
         // before the process ends.
         let deadline = Instant::now() + END;
-        for thread in &self.threads {
-            let _ = thread
-                .ended
+        for thread in &mut self.threads {
+            let ended = thread.ended.get_mut();
+            let _ = ended
+                .unwrap_or_else(PoisonError::into_inner)
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::converse::Conversation;
 use super::loops::{EventLoop, OnLoop};
+use crate::net::Incoming;
 
 /// How a server runs its connections. Services never know which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -56,19 +57,33 @@ pub(super) enum Run {
     InTurn(Arc<Semaphore>),
 }
 
+/// The right to serve a connection, where only one has it.
+pub(super) type Turn = Option<OwnedSemaphorePermit>;
+
 impl Run {
+    /// Waits until this connection may be served.
+    pub(super) async fn turn(&self, incoming: Incoming) -> (Turn, Incoming) {
+        match self {
+            Run::InTurn(turn) => {
+                // Yields first: a listener that just had its turn lets the others try for it.
+                tokio::task::yield_now().await;
+                let turn = turn.clone().acquire_owned().await.ok();
+                (turn, incoming.from_now())
+            }
+            Run::OnLoops { .. } | Run::OnThreads => (None, incoming),
+        }
+    }
+
     /// Runs a conversation, or has it run.
-    pub(super) async fn run(&self, conversation: Conversation) {
+    pub(super) async fn run(&self, conversation: Conversation, turn: Turn) {
         match self {
             Run::OnLoops { loops, home } => {
                 on_loop(conversation, OnLoop::choose(loops, *home), *home)
             }
             Run::OnThreads => on_thread(conversation),
-            Run::InTurn(turn) => {
-                // Waited for with the connection in hand: a listener that nobody connects to must not hold the turn.
-                // The semaphore is never closed.
-                let _turn = turn.acquire().await;
+            Run::InTurn(_) => {
                 conversation.run().await;
+                drop(turn);
             }
         }
     }

@@ -21,16 +21,20 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
     tokio::pin!(stopping);
     let gate = Gate::of(&server, &listener);
     loop {
-        let accept = async {
-            let place = gate.wait(&server).await;
-            (place, listener.accept().await)
+        // Accepted first: a listener that nobody talks to holds no place and no turn that others wait for.
+        let admit = async {
+            let incoming = listener.accept().await;
+            let (place, incoming) = gate.enter(&server, incoming).await?;
+            let (turn, incoming) = run.turn(incoming).await;
+            Some((place, turn, incoming))
         };
-        let (place, incoming) = tokio::select! {
+        let admitted = tokio::select! {
             biased;
-            () = &mut stopping => return,
-            accepted = accept => accepted,
+            // Before our part in the server ends: once it is drained, its port and its socket file are free.
+            () = &mut stopping => return drop(listener),
+            admitted = admit => admitted,
         };
-        let Some(place) = place.or_else(|| gate.try_enter(&server, &incoming)) else {
+        let Some((place, turn, incoming)) = admitted else {
             continue;
         };
         let part = server.drain.part();
@@ -44,7 +48,17 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
             incoming,
             held,
         };
-        run.run(conversation).await;
+        let running = run.run(conversation, turn);
+        tokio::pin!(running);
+        tokio::select! {
+            biased;
+            () = &mut running => {}
+            // Whoever runs its conversations here stops accepting too, and not after the last of them.
+            () = &mut stopping => {
+                drop(listener);
+                return running.await;
+            }
+        }
     }
 }
 
@@ -76,40 +90,37 @@ impl Gate {
         }
     }
 
-    /// Waits for a place before a connection is accepted: those beyond the limit stay in the system's backlog.
-    async fn wait(&self, server: &Shared) -> Option<Place> {
+    /// Gives an accepted connection a place: at once, when one becomes free, or not at all. While one waits here no
+    /// other is accepted, and those stay in the system's backlog.
+    async fn enter(&self, server: &Shared, incoming: Incoming) -> Option<(Place, Incoming)> {
         let places = match self {
-            Gate::Open => return Some(Place::Unlimited),
-            Gate::Refuse(_) => return None,
-            Gate::Wait(places) => places,
+            Gate::Open => return Some((Place::Unlimited, incoming)),
+            Gate::Wait(places) | Gate::Refuse(places) => places,
         };
         if let Ok(place) = places.clone().try_acquire_owned() {
-            return Some(Place::One(place));
+            return Some((Place::One(place), incoming));
+        }
+        if let Gate::Refuse(_) = self {
+            refuse(server, &incoming);
+            return None;
         }
         server
             .overload
             .say(server, "at the connection limit; new connections wait");
         // The semaphore is never closed.
-        places.clone().acquire_owned().await.ok().map(Place::One)
+        let place = places.clone().acquire_owned().await.ok()?;
+        Some((Place::One(place), incoming.from_now()))
     }
+}
 
-    /// Gives an accepted connection a place, or refuses it.
-    fn try_enter(&self, server: &Shared, incoming: &Incoming) -> Option<Place> {
-        let Gate::Refuse(places) = self else {
-            return None;
-        };
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            return Some(Place::One(place));
-        }
-        tracing::warn!(
-            server = %server.name,
-            endpoint = %incoming.endpoint(),
-            peer = %incoming.peer(),
-            connections = server.limits.connections,
-            "refused: at the connection limit"
-        );
-        None
-    }
+fn refuse(server: &Shared, incoming: &Incoming) {
+    tracing::warn!(
+        server = %server.name,
+        endpoint = %incoming.endpoint(),
+        peer = %incoming.peer(),
+        connections = server.limits.connections,
+        "refused: at the connection limit"
+    );
 }
 
 /// Says that the server is overloaded, once for each doubling, so that a long overload does not fill the log.

@@ -24,6 +24,7 @@ impl Service<Conn> for Discard {
                 Framing::Message => conn.recv().await?.is_none(),
             };
             if is_end {
+                conn.close().await;
                 return Ok(());
             }
         }

@@ -1,0 +1,48 @@
+//! What is said when it comes from stdin: chunks of bytes as they come, read by a thread that waits when nobody takes
+//! them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+
+use bandy::client::Script;
+use bandy::error::{Error, Kind, Side};
+use tokio::sync::mpsc;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks that wait to be sent.
+const CHUNKS: usize = 4;
+
+/// A script of stdin's bytes.
+///
+/// # Errors
+/// What the system says of stdin.
+pub fn stdin_chunks() -> Result<Script, Error> {
+    // Not `io::stdin()`: it would copy everything through a buffer of its own.
+    let mut stdin = match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(fd) => File::from(fd),
+        Err(e) => return Err(Error::new(Kind::Io, Side::Local, "opening stdin").because(e)),
+    };
+    let (sender, chunks) = mpsc::channel(CHUNKS);
+    // The thread is never joined: a read of a terminal may never return.
+    std::thread::spawn(move || {
+        loop {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let read = match stdin.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(n) => {
+                    chunk.truncate(n);
+                    Ok(chunk.into())
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => Err(e),
+            };
+            let is_last = read.is_err();
+            if sender.blocking_send(read).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    Ok(Script::chunks(chunks))
+}
