@@ -196,7 +196,7 @@ impl Incoming {
     }
 
     /// The same connection as if it had come now: what it waited for us counts neither as idleness nor as life.
-    pub(crate) fn from_now(mut self) -> Incoming {
+    pub(crate) fn restarted(mut self) -> Incoming {
         let peer = self.meter.peer.clone();
         self.meter = Meter::new(peer, self.door.endpoint.clone(), Side::Downstream);
         self

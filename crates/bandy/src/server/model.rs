@@ -68,7 +68,7 @@ impl Run {
                 // Yields first: a listener that just had its turn lets the others try for it.
                 tokio::task::yield_now().await;
                 let turn = turn.clone().acquire_owned().await.ok();
-                (turn, incoming.from_now())
+                (turn, incoming.restarted())
             }
             Run::OnLoops { .. } | Run::OnThreads => (None, incoming),
         }

@@ -109,7 +109,7 @@ impl Gate {
             .say(server, "at the connection limit; new connections wait");
         // The semaphore is never closed.
         let place = places.clone().acquire_owned().await.ok()?;
-        Some((Place::One(place), incoming.from_now()))
+        Some((Place::One(place), incoming.restarted()))
     }
 }
 
