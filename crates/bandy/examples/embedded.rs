@@ -33,8 +33,10 @@ async fn main() -> Result<()> {
         messages.close().await;
     }
 
-    // One that stays open: it is waited for until the drain deadline, and then cut.
-    let _lingering = connect(running.endpoint()).await?;
+    // One that goes on: it is waited for until the drain deadline, and then cut.
+    let mut going_on = connect(running.endpoint()).await?.messages();
+    going_on.send("Still there?").await?;
+    going_on.next().await?;
     let cut = running.drain().await;
     println!("stopped, {cut} cut");
     Ok(())
