@@ -4,6 +4,8 @@
 //! $ cargo run -p bandy --example embedded
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use std::time::Duration;
 
 use bandy::services::echo::Echo;
