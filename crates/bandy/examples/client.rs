@@ -4,6 +4,8 @@
 //! $ cargo run -p bandy --example client tls://:7101 Hello "How are you?"
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use bandy::error::{Error, Kind, Side};
 use bandy::{Endpoint, Result, connect};
 

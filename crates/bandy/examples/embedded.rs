@@ -4,6 +4,8 @@
 //! $ cargo run -p bandy --example embedded
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use std::time::Duration;
 
 use bandy::services::echo::Echo;
@@ -33,8 +35,10 @@ async fn main() -> Result<()> {
         messages.close().await;
     }
 
-    // One that stays open: it is waited for until the drain deadline, and then cut.
-    let _lingering = connect(running.endpoint()).await?;
+    // One that goes on: it is waited for until the drain deadline, and then cut.
+    let mut going_on = connect(running.endpoint()).await?.messages();
+    going_on.send("Still there?").await?;
+    going_on.next().await?;
     let cut = running.drain().await;
     println!("stopped, {cut} cut");
     Ok(())

@@ -4,6 +4,8 @@
 //! $ cargo run -p bandy --example guess tcp://:7100 ws://:7101
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -4,6 +4,8 @@
 //! $ cargo run -p bandy --example shout tcp://:7100 tls://:7101 ws://:7102/shout
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use bandy::{Conn, Result, Server, service_fn};
 
 async fn shout(conn: Conn) -> Result<()> {
