@@ -1,9 +1,11 @@
 //! Programs that other people wrote, as Debian has them, at the other end.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use bandy::Endpoint;
@@ -112,11 +114,40 @@ impl Echo {
     }
 
     #[track_caller]
+    fn asked(&self, program: &str, package: &str, args: &[&str]) {
+        let mut peer = peer(program, package);
+        peer.args(args);
+        asked(peer, b"a datagram\n");
+    }
+
+    #[track_caller]
     fn through(&self, program: &str, package: &str, args: &[&str], data: &[u8]) {
         let mut peer = peer(program, package);
         peer.args(args);
         echoes(peer, &self.stage, data);
     }
+}
+
+/// One question and its answer, with the peer's input open: over UDP nothing else would say that more may come.
+#[track_caller]
+fn asked(mut peer: Command, question: &[u8]) {
+    peer.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = peer.spawn().expect("started");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdin.write_all(question).expect("taken");
+    let (say, said) = mpsc::channel();
+    let mut answer = vec![0; question.len()];
+    let reading = thread::spawn(move || {
+        if stdout.read_exact(&mut answer).is_ok() {
+            say.send(answer).ok();
+        }
+    });
+    let answer = said.recv_timeout(PATIENCE);
+    child.kill().expect("a child");
+    child.wait().expect("a child");
+    reading.join().expect("no panic");
+    assert_eq!(answer.as_deref(), Ok(question), "{peer:?}");
 }
 
 const HOST: &str = "127.0.0.1";
@@ -131,7 +162,7 @@ fn netcat_openbsd() {
         &["-N", "-U", echo.unix.to_str().expect("text")],
         &noise(2, 1 << 20),
     );
-    nc(&["-u", "-w", "1", HOST, &echo.udp], b"a datagram");
+    echo.asked("nc.openbsd", "netcat-openbsd", &["-u", HOST, &echo.udp]);
 }
 
 #[test]
@@ -155,10 +186,7 @@ fn ncat() {
         ],
         &noise(3, 1 << 16),
     );
-    // Over UDP nothing tells it that the conversation is over: its own deadline does, as an error.
-    let mut udp = peer("ncat", "ncat");
-    udp.args(["-u", "-i", "1", HOST, &echo.udp]);
-    assert_eq!(told(udp, &echo.stage, b"a datagram").stdout, b"a datagram");
+    echo.asked("ncat", "ncat", &["-u", HOST, &echo.udp]);
 }
 
 #[test]
@@ -180,7 +208,7 @@ fn socat() {
     );
     socat(&tls, &noise(3, 1 << 18));
     let udp = format!("UDP:{HOST}:{}", echo.udp);
-    echo.through("socat", "socat", &["-t", "1", "-", &udp], b"a datagram");
+    echo.asked("socat", "socat", &["-", &udp]);
 }
 
 #[test]
