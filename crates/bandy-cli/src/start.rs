@@ -1,13 +1,15 @@
 //! From a plan to running servers, until a signal ends them.
 
 use std::io::Write;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use bandy::app::{App, raise_file_limit};
 use bandy::config::Plan;
 use bandy::error::{Error, Kind, Side};
 use bandy::net::Inherited;
 use bandy::server::signals::Shutdown;
-use sd_notify::NotifyState;
 
 use crate::exit::Code;
 
@@ -27,7 +29,7 @@ pub fn start(plan: Plan) -> Result<Code, Error> {
         let app = App::start(&plan, Inherited::from_env())?;
         announce(&app)?;
         shutdown.requested().await;
-        notify(NotifyState::Stopping);
+        notify("STOPPING=1");
         tracing::info!("stopping: conversations may finish; another signal ends them at once");
         tokio::select! {
             left = app.drain() => {
@@ -50,7 +52,7 @@ fn announce(app: &App) -> Result<(), Error> {
         lines.push_str(&format!("listening on {endpoint} ({service})\n"));
     }
     let written = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
-    notify(NotifyState::Ready);
+    notify("READY=1");
     match written {
         // Whoever started us does not want to know; the servers run all the same.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -60,9 +62,19 @@ fn announce(app: &App) -> Result<(), Error> {
     }
 }
 
-fn notify(state: NotifyState<'_>) {
-    // Does nothing where NOTIFY_SOCKET is not set.
-    if let Err(e) = sd_notify::notify(&[state]) {
-        tracing::warn!(error = %e, "cannot notify the service manager");
+/// Tells a service manager, where there is one (sd_notify(3)): one datagram to the socket that `NOTIFY_SOCKET` names.
+fn notify(state: &str) {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let send = || {
+        let address = match name.as_bytes().strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(&name)?,
+        };
+        UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address)
+    };
+    if let Err(e) = send() {
+        tracing::warn!(error = %e, socket = ?name, "cannot notify the service manager");
     }
 }

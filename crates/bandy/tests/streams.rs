@@ -442,6 +442,32 @@ async fn a_drain_lets_conversations_finish_and_accepts_no_more() {
     }
 }
 
+/// Who has connected before the end began is served, accepted or not: closing the socket would reset them.
+#[tokio::test]
+async fn a_drain_serves_who_waited_to_be_accepted() {
+    let stage = Stage::new();
+    for model in [Model::Async, Model::Threads] {
+        let server = stage.serve(&Spec::Echo, &[Scheme::Tcp], model);
+        let address = raw::address(server.endpoint());
+        let connect = |_| std::net::TcpStream::connect(address).expect("it listens");
+        let clients: Vec<_> = (0..100).map(connect).collect();
+        let ask = tokio::task::spawn_blocking(move || {
+            for mut client in clients {
+                client.write_all(b"still there?").expect("it is");
+                client
+                    .shutdown(std::net::Shutdown::Write)
+                    .expect("a stream");
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).expect("an answer");
+                assert_eq!(answer, "still there?", "{model}");
+            }
+        });
+        let (cut, asked) = tokio::join!(within("the drain", server.drain()), ask);
+        asked.expect("all are answered");
+        assert_eq!(cut, 0, "{model}");
+    }
+}
+
 #[tokio::test]
 async fn a_drain_cuts_what_is_left_at_its_deadline() {
     let stage = Stage::new();

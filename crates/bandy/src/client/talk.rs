@@ -41,6 +41,7 @@ pub(super) async fn converse(
         watch: Watch::start(std::time::Instant::now()),
         is_said: false,
         sent_messages: 0,
+        first: Vec::new(),
         sent_bytes: 0,
         received_bytes: 0,
         cut: None,
@@ -80,6 +81,8 @@ struct Talk<'a, S> {
     /// The input's end was reached.
     is_said: bool,
     sent_messages: usize,
+    /// The first bytes that came, enough to know a TLS alert by.
+    first: Vec<u8>,
     sent_bytes: u64,
     received_bytes: u64,
     /// The peer reset the connection while we wrote. What it said before may still be read.
@@ -266,6 +269,8 @@ impl<S: Sink> Talk<'_, S> {
     fn received(&mut self, mut came: Bytes) -> Step {
         self.watch.received(std::time::Instant::now());
         came.truncate(self.answers.feed(&came));
+        let room = ALERT_BYTES + 1 - self.first.len();
+        self.first.extend_from_slice(&came[..came.len().min(room)]);
         self.received_bytes += came.len() as u64;
         match self.rules.answers {
             Some(0) => Ok(()),
@@ -278,6 +283,15 @@ impl<S: Sink> Talk<'_, S> {
         self.answers.end();
         let endpoint = self.exchange.conn().endpoint();
         let act = || format!("asking {endpoint}");
+        if self.carries == Carries::Stream
+            && !endpoint.scheme().is_secure()
+            && is_alert(&self.first)
+        {
+            let error = Error::new(Kind::Tls, Side::Upstream, act())
+                .because("the answer is a TLS alert: the server speaks TLS")
+                .hint("ask it at tls:// or wss://");
+            return Ended::Failed(error);
+        }
         if self.answers.are_complete() {
             return match self.rules.answers {
                 Some(0) => self.gone_before_all_was_said(cut),
@@ -320,6 +334,14 @@ impl<S: Sink> Talk<'_, S> {
         self.sink.event(event).map_err(unheard)
     }
 }
+
+/// A TLS record with an alert in it, and nothing else: what a TLS server says to who speaks plain text (RFC 8446,
+/// sections 5.1 and 6).
+fn is_alert(first: &[u8]) -> bool {
+    matches!(first, [21, 3, _, 0, 2, 1 | 2, _])
+}
+
+const ALERT_BYTES: usize = 7;
 
 fn how(cut: &Option<Error>) -> &'static str {
     match cut {

@@ -81,6 +81,13 @@ impl Listener {
         }
     }
 
+    /// Closes the socket. A UDP listener first answers what its flows were asked, so this waits for them to end.
+    pub async fn close(self) {
+        if let Source::Udp(listener) = self.source {
+            listener.close().await;
+        }
+    }
+
     async fn try_accept(&mut self) -> io::Result<(Raw, Peer)> {
         match &mut self.source {
             Source::Tcp(listener) => {

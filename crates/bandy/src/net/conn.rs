@@ -102,6 +102,8 @@ pub(crate) struct Meter {
     /// When the last byte went either way.
     active: AtomicU64,
     peer_closed: AtomicBool,
+    /// We said goodbye before the peer did.
+    closed_first: AtomicBool,
     /// Which side the peer is on: downstream where it came to us, upstream where we went to it.
     pub(crate) side: Side,
     pub(crate) opened: Instant,
@@ -116,6 +118,7 @@ impl Meter {
             written: AtomicU64::new(0),
             active: AtomicU64::new(coarse_now()),
             peer_closed: AtomicBool::new(false),
+            closed_first: AtomicBool::new(false),
             side,
             opened: Instant::now(),
             endpoint,
@@ -161,6 +164,11 @@ impl Meter {
     /// Bytes that went to the peer.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Relaxed)
+    }
+
+    /// Whether it was the peer who ended the conversation.
+    pub(crate) fn is_peers_end(&self) -> bool {
+        self.peer_closed() && !self.closed_first.load(Relaxed)
     }
 
     /// Whether the peer has closed its direction.
@@ -332,6 +340,9 @@ impl Conn {
     /// # Errors
     /// What the transport reports.
     pub async fn finish(&mut self) -> Result<()> {
+        if !self.meter.peer_closed() {
+            self.meter.closed_first.store(true, Relaxed);
+        }
         let done = match &mut self.io {
             Io::Ws(socket) => socket.finish().await,
             Io::Udp(_) => Ok(()),

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::conn::Message;
 use super::driver;
@@ -89,6 +90,7 @@ pub(super) struct FlowKey {
 pub(super) struct Listener {
     new: mpsc::Receiver<(Flow, SocketAddr)>,
     outbox: Arc<Outbox>,
+    driver: JoinHandle<()>,
     _port: OwnPort,
 }
 
@@ -99,10 +101,12 @@ impl Listener {
         let socket = UdpSocket::from_std(socket.into())?;
         let (sender, new) = mpsc::channel(BACKLOG);
         let outbox = Arc::<Outbox>::default();
-        tokio::spawn(driver::Driver::new(socket, limits, outbox.clone(), sender));
+        let driver = driver::Driver::new(socket, limits, outbox.clone(), sender);
+        let driver = tokio::spawn(driver);
         Ok(Listener {
             new,
             outbox,
+            driver,
             _port: OwnPort::new(port),
         })
     }
@@ -117,11 +121,27 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
+impl Listener {
+    /// Takes no more datagrams, and waits until every flow has ended and its answers are sent.
+    pub(super) async fn close(mut self) {
+        self.stop();
+        // Flows that nobody accepted end here.
+        self.new.close();
+        while self.new.try_recv().is_ok() {}
+        // A driver that was ended with its event loop has nothing more to send.
+        let _ = (&mut self.driver).await;
+    }
+
+    fn stop(&self) {
         let mut state = lock(&self.outbox.state);
         state.closed = true;
         wake_driver(state);
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -231,7 +231,8 @@ impl Drop for Record {
             sent = meter.written(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,
             side = side.map(tracing::field::display),
-            ended = %Ended(self),
+            // As text, and so in quotes: it is the one field with spaces in it.
+            ended = Ended(self).to_string(),
             "conversation"
         );
     }
@@ -243,7 +244,7 @@ impl Record {
         Some(match &self.end {
             // Nobody ends a flow: it is forgotten, or the server ends.
             End::Served if self.is_flow() => Side::Local,
-            End::Served if self.meter.peer_closed() => Side::Downstream,
+            End::Served if self.meter.is_peers_end() => Side::Downstream,
             End::Failed(e) => e.side(),
             End::Idle(_) => Side::Downstream,
             End::Served | End::Lifetime(_) | End::Cut | End::Panicked => Side::Local,
@@ -265,7 +266,7 @@ impl fmt::Display for Ended<'_> {
             End::Served if self.0.is_flow() => {
                 f.write_str("the flow was idle, or the server ended")
             }
-            End::Served if self.0.meter.peer_closed() => f.write_str("closed by the peer"),
+            End::Served if self.0.meter.is_peers_end() => f.write_str("closed by the peer"),
             End::Served => f.write_str("closed by the service"),
             End::Failed(e) => write!(f, "{e}"),
             End::Idle(idle) => write!(f, "idle for {idle:?}"),

@@ -150,15 +150,16 @@ impl Server {
                     .hint("give it an endpoint, such as tcp://127.0.0.1:7000"),
             );
         }
+        // Before anything listens: whoever connects may then rely on the local CA being there.
+        let tls = match self.endpoints.iter().any(|e| e.scheme().is_secure()) {
+            true => Some(Acceptor::new(&self.tls, &names_for(&self.endpoints))?),
+            false => None,
+        };
         let mut bound = Vec::new();
         for endpoint in &self.endpoints {
             bound.extend(bind(endpoint, inherited)?);
         }
         let endpoints: Vec<Endpoint> = bound.iter().map(|b| b.endpoint().clone()).collect();
-        let tls = match self.endpoints.iter().any(|e| e.scheme().is_secure()) {
-            true => Some(Acceptor::new(&self.tls, &names_for(&self.endpoints))?),
-            false => None,
-        };
         let doors = Doors {
             tls,
             origins: self.origins,

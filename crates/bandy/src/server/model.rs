@@ -61,6 +61,11 @@ pub(super) enum Run {
 pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
 impl Run {
+    /// Whether one connection is served after the other.
+    pub(super) fn is_in_turn(&self) -> bool {
+        matches!(self, Run::InTurn(_))
+    }
+
     /// Waits until this connection may be served.
     pub(super) async fn turn(&self, incoming: Incoming) -> (Turn, Incoming) {
         match self {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
 use super::converse::{Conversation, Held};
@@ -30,25 +32,13 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
         };
         let admitted = tokio::select! {
             biased;
-            // Before our part in the server ends: once it is drained, its port and its socket file are free.
-            () = &mut stopping => return drop(listener),
+            () = &mut stopping => break,
             admitted = admit => admitted,
         };
         let Some((place, turn, incoming)) = admitted else {
             continue;
         };
-        let part = server.drain.part();
-        let held = Held {
-            _place: place,
-            _part: part,
-            _on_loop: None,
-        };
-        let conversation = Conversation {
-            server: server.clone(),
-            incoming,
-            held,
-        };
-        let running = run.run(conversation, turn);
+        let running = run.run(conversation(&server, incoming, place), turn);
         tokio::pin!(running);
         tokio::select! {
             biased;
@@ -59,6 +49,40 @@ pub(super) async fn serve(server: Arc<Shared>, mut listener: Listener, run: Run,
                 return running.await;
             }
         }
+    }
+    if !run.is_in_turn() {
+        last_call(&server, &mut listener, &gate, &run).await;
+    }
+    // Before our part in the server ends: once it is drained, its port and its socket file are free.
+    listener.close().await;
+}
+
+/// Takes those who connected before the server stopped and were not accepted yet: closing the socket would reset them.
+async fn last_call(server: &Arc<Shared>, listener: &mut Listener, gate: &Gate, run: &Run) {
+    let end = Instant::now() + LAST_CALL;
+    let next = Duration::from_millis(2);
+    while let Ok(incoming) = timeout_at(end.min(Instant::now() + next), listener.accept()).await {
+        if let Some(place) = gate.try_enter(server) {
+            run.run(conversation(server, incoming, place), None).await;
+        } else {
+            refuse(server, &incoming);
+        }
+    }
+}
+
+/// How long the last call takes at most, however many come.
+const LAST_CALL: Duration = Duration::from_millis(50);
+
+fn conversation(server: &Arc<Shared>, incoming: Incoming, place: Place) -> Conversation {
+    let held = Held {
+        _place: place,
+        _part: server.drain.part(),
+        _on_loop: None,
+    };
+    Conversation {
+        server: server.clone(),
+        incoming,
+        held,
     }
 }
 
@@ -74,7 +98,7 @@ pub(super) enum Place {
 enum Gate {
     Open,
     Wait(Arc<Semaphore>),
-    Refuse(Arc<Semaphore>),
+    Refuse,
 }
 
 impl Gate {
@@ -86,24 +110,33 @@ impl Gate {
         ) {
             (Carries::Datagram, _) => Gate::Open,
             (_, Overload::Wait) => Gate::Wait(places),
-            (_, Overload::Refuse) => Gate::Refuse(places),
+            (_, Overload::Refuse) => Gate::Refuse,
+        }
+    }
+
+    /// A place, if there is one now.
+    fn try_enter(&self, server: &Shared) -> Option<Place> {
+        match self {
+            Gate::Open => Some(Place::Unlimited),
+            Gate::Wait(_) | Gate::Refuse => server
+                .places
+                .clone()
+                .try_acquire_owned()
+                .ok()
+                .map(Place::One),
         }
     }
 
     /// Gives an accepted connection a place: at once, when one becomes free, or not at all. While one waits here no
     /// other is accepted, and those stay in the system's backlog.
     async fn enter(&self, server: &Shared, incoming: Incoming) -> Option<(Place, Incoming)> {
-        let places = match self {
-            Gate::Open => return Some((Place::Unlimited, incoming)),
-            Gate::Wait(places) | Gate::Refuse(places) => places,
-        };
-        if let Ok(place) = places.clone().try_acquire_owned() {
-            return Some((Place::One(place), incoming));
+        if let Some(place) = self.try_enter(server) {
+            return Some((place, incoming));
         }
-        if let Gate::Refuse(_) = self {
+        let Gate::Wait(places) = self else {
             refuse(server, &incoming);
             return None;
-        }
+        };
         server
             .overload
             .say(server, "at the connection limit; new connections wait");
