@@ -21,14 +21,14 @@ pub fn print(found: &Report) {
     };
     for diagnostic in &found.diagnostics {
         if found.source.name.is_empty() {
-            eprintln!("{}", on_the_command_line(&renderer, diagnostic));
+            report::say(on_the_command_line(&renderer, diagnostic));
         } else {
             let group = group(&found.source, diagnostic);
-            eprintln!("{}\n", renderer.render(&[group]));
+            report::say(format_args!("{}\n", renderer.render(&[group])));
         }
     }
     if !found.source.name.is_empty() {
-        eprintln!("{}", totals(found));
+        report::say(totals(found));
     }
 }
 

@@ -4,7 +4,9 @@
 //! no conversation waits for them.
 
 use std::io;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -22,14 +24,31 @@ pub struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        drop(self.worker.take());
+        let worker = self.worker.take();
+        if !takes_a_line(PATIENCE) {
+            // Nobody reads stderr: writing there would keep the process from ending.
+            return std::mem::forget(worker);
+        }
+        drop(worker);
         match self.dropped.dropped_lines() {
-            0 => {}
-            n => {
-                eprintln!("bandy: {n} log lines were dropped: stderr did not take them fast enough")
-            }
+            n if n > 0 && takes_a_line(Duration::ZERO) => report::say(format_args!(
+                "bandy: {n} log lines were dropped: stderr did not take them fast enough"
+            )),
+            _ => {}
         }
     }
+}
+
+/// How long the end of the process may wait for stderr to take more.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether stderr takes a line without waiting longer: a pipe that says so has room for a page of text (pipe(7)), and a
+/// file always says so (poll(2)).
+fn takes_a_line(patience: Duration) -> bool {
+    let stderr = io::stderr();
+    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+    let patience = Timespec::try_from(patience).ok();
+    poll(&mut fds, patience.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 /// Starts logging, as the flags or else `BANDY_LOG` say; the lines of level `info` and above by default.
@@ -59,7 +78,7 @@ pub fn start(log: &Log) -> Guard {
             .try_init(),
     };
     if let Err(e) = started {
-        eprintln!("bandy: no logs: {e}");
+        report::say(format_args!("bandy: no logs: {e}"));
     }
     guard
 }
@@ -71,11 +90,11 @@ fn filter(log: &Log) -> EnvFilter {
     }
     match std::env::var("BANDY_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(&text).unwrap_or_else(|e| {
-            eprintln!(
+            report::say(format_args!(
                 "bandy: BANDY_LOG=`{}` is not a filter: {e}",
                 text.escape_debug()
-            );
-            eprintln!("  try: BANDY_LOG=debug, or BANDY_LOG=info,bandy::net=trace");
+            ));
+            report::say("  try: BANDY_LOG=debug, or BANDY_LOG=info,bandy::net=trace");
             default()
         }),
         _ => default(),

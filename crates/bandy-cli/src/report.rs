@@ -1,5 +1,6 @@
 //! What the user is told: errors on stderr, results on stdout.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use bandy::error::{Error, Kind, Side};
@@ -13,6 +14,11 @@ pub fn takes_colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
+/// Says something on stderr. Whoever closed it does not want to know, and that is no error.
+pub fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Prints an error, and what to try, on stderr.
 pub fn error(error: &Error) {
     let (red, dim, off) = if takes_colour(&io::stderr()) {
@@ -20,9 +26,9 @@ pub fn error(error: &Error) {
     } else {
         ("", "", "")
     };
-    eprintln!("{red}bandy:{off} {error}");
+    say(format_args!("{red}bandy:{off} {error}"));
     if let Some(hint) = error.next_step() {
-        eprintln!("  {dim}try:{off} {hint}");
+        say(format_args!("  {dim}try:{off} {hint}"));
     }
 }
 

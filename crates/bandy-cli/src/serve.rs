@@ -28,7 +28,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
 
 fn invalid(found: &Report) -> Result<Code, Error> {
     diagnostics::print(found);
-    eprintln!("\nFor more information, try 'bandy serve --help'.");
+    report::say("\nFor more information, try 'bandy serve --help'.");
     Ok(Code::Usage)
 }
 

@@ -9,12 +9,18 @@ use bandy::net::trust;
 use clap::Args;
 use serde_json::{Value, json};
 
-/// Make this machine's programs trust the local certificate authority.
-///
-/// TLS listeners without a certificate of their own show one of the local certificate authority, which is made at first
-/// use. bandy itself trusts it; this makes curl, Python and others on this machine do so too (it needs root, and says
-/// the command). Browsers keep lists of their own: import the file that --path prints.
+/// Make this machine's programs trust the local certificate authority
 #[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+TLS listeners without a certificate of their own show one of the local certificate authority, which
+is made at first use. bandy itself trusts it; this makes curl, Python and others on this machine do
+so too. It needs root, and says the command. Browsers keep lists of their own: import the file that
+--path prints.
+
+Examples:
+  bandy trust                                           for this machine's other programs
+  bandy trust --client ada                              ada.pem and ada-key.pem
+  bandy serve echo tls://:7443 --client-ca \"$(bandy trust --path)\"    who has such a certificate")]
 pub struct TrustArgs {
     /// Print the authority's certificate (PEM), and change nothing
     #[arg(long, conflicts_with_all = ["path", "client", "json"])]
@@ -33,10 +39,9 @@ pub struct TrustArgs {
     pub json: bool,
 }
 
-/// Make this machine's programs no longer trust the local certificate authority.
-///
-/// The authority itself stays, and bandy goes on to trust it.
+/// Make this machine's programs no longer trust the local certificate authority
 #[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "The authority itself stays, and bandy goes on to trust it.")]
 pub struct UntrustArgs {
     /// Every authority that `bandy trust` has installed, other users' and former ones too
     #[arg(long)]

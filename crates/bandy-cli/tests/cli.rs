@@ -53,7 +53,16 @@ fn all(runs: &[&[&str]]) -> String {
 #[test]
 fn help() {
     insta::assert_snapshot!("help", bandy(&[], &["--help"]));
-    for command in ["run", "check", "serve", "ask", "completions", "man"] {
+    for command in [
+        "run",
+        "check",
+        "serve",
+        "ask",
+        "trust",
+        "untrust",
+        "completions",
+        "man",
+    ] {
         insta::assert_snapshot!(format!("help-{command}"), bandy(&[], &[command, "--help"]));
     }
 }

@@ -183,46 +183,39 @@ impl Family {
         BufReader::new(&client)
             .read_line(&mut line)
             .expect("a line");
-        let pids: Vec<u32> = line
-            .split_whitespace()
-            .map(|n| n.parse().expect("a number"))
-            .collect();
-        let pids = pids.try_into().expect("two numbers");
-        let family = Family { pids, client };
-        assert!(family.pids.into_iter().all(is_alive));
-        family
+        let pid = |n: &str| n.parse().expect("a number");
+        let pids: Vec<u32> = line.split_whitespace().map(pid).collect();
+        let pids: [u32; 2] = pids.try_into().expect("two numbers");
+        assert!(pids.into_iter().all(is_alive));
+        Family { pids, client }
     }
 
-    fn is_gone(self) {
-        self.gone_but(0);
+    /// Waits, with the connection still open on our side, until nothing of it runs.
+    fn ends(&self) {
+        gone(self.pids);
     }
+}
 
-    fn gone_but(&self, left: usize) {
-        eventually("the family to be gone", || {
-            let alive: Vec<u32> = self.pids.into_iter().filter(|pid| is_alive(*pid)).collect();
-            if alive.len() == left {
-                Ok(())
-            } else {
-                Err(format!("{alive:?} run"))
-            }
-        });
-    }
+fn gone(pids: [u32; 2]) {
+    eventually("the family to be gone", || {
+        let alive: Vec<u32> = pids.into_iter().filter(|pid| is_alive(*pid)).collect();
+        match alive.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{alive:?} run")),
+        }
+    });
 }
 
 #[test]
 fn a_reset_ends_the_whole_family() {
     let stage = Stage::new();
     for model in ["async", "threads", "sequential"] {
-        let server = sh(&stage, &["tcp://:0", "--model", model], FAMILY);
-        let family = Family::meet(&server);
-        raw::reset(family.client.try_clone().expect("another handle"));
-        let Family { pids, client } = family;
-        drop(client);
-        let gone = Family {
-            pids,
-            client: raw::tcp(&server.endpoint(0)),
-        };
-        gone.is_gone();
+        for script in [FAMILY, STUBBORN] {
+            let server = sh(&stage, &["tcp://:0", "--model", model], script);
+            let Family { pids, client } = Family::meet(&server);
+            raw::reset(client);
+            gone(pids);
+        }
     }
 }
 
@@ -231,7 +224,7 @@ fn the_idle_deadline_ends_the_whole_family() {
     let stage = Stage::new();
     for script in [FAMILY, STUBBORN] {
         let server = sh(&stage, &["tcp://:0", "--idle", "300ms"], script);
-        Family::meet(&server).is_gone();
+        Family::meet(&server).ends();
     }
 }
 
@@ -244,7 +237,7 @@ fn the_drain_deadline_ends_the_whole_family() {
             let mut server = sh(&stage, &args, script);
             let family = Family::meet(&server);
             assert_eq!(server.stop(), 0, "{model}");
-            family.is_gone();
+            family.ends();
         }
     }
 }
@@ -261,7 +254,7 @@ fn a_second_signal_ends_the_whole_family() {
         });
         server.signal(Signal::INT);
         assert_eq!(server.wait().code(), Some(130), "{model}");
-        family.is_gone();
+        family.ends();
     }
 }
 
@@ -277,5 +270,5 @@ fn a_programs_end_is_its_childrens() {
     let family = Family::meet(&server);
     (&family.client).write_all(b"enough\n").expect("taken");
     raw::closed(&family.client);
-    family.is_gone();
+    family.ends();
 }

@@ -295,7 +295,7 @@ impl<S: Sink> Talk<'_, S> {
         if self.answers.came() == 0 && !self.rules.interactive {
             let error = Error::new(Kind::Closed, Side::Upstream, act())
                 .because(format!("the peer {} without an answer", how(&cut)))
-                .hint("--answers 0 expects none");
+                .hint("is that the scheme spoken there? --answers 0 expects no answer");
             return Ended::Empty(error);
         }
         match cut {

@@ -269,18 +269,17 @@ impl Inherited {
         Inherited((0..fds.len()).filter_map(|i| take(&mut fds, i)).collect())
     }
 
-    /// Those that no endpoint asked for, as the system prints their addresses.
+    /// Those that no endpoint asked for: their addresses, or the paths of Unix sockets.
     pub fn left(&self) -> Vec<String> {
+        let address = |socket: &Socket| {
+            let at = socket.local_addr().ok()?;
+            let path = || Some(at.as_pathname()?.display().to_string());
+            at.as_socket().map(|at| at.to_string()).or_else(path)
+        };
+        let unnamed = || "without an address".to_owned();
         self.0
             .iter()
-            .map(|socket| match socket.local_addr() {
-                Ok(at) => match (at.as_socket(), at.as_pathname()) {
-                    (Some(at), _) => at.to_string(),
-                    (_, Some(path)) => path.display().to_string(),
-                    _ => "unnamed".to_owned(),
-                },
-                Err(e) => Plain(e).to_string(),
-            })
+            .map(|s| address(s).unwrap_or_else(unnamed))
             .collect()
     }
 

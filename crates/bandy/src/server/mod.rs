@@ -126,20 +126,16 @@ impl Server {
         self.start_on(&loops, &mut Inherited::none())
     }
 
-    /// Starts the server, and ends it in an orderly way on SIGTERM or SIGINT.
+    /// Starts the server, and ends it in an orderly way on SIGTERM or SIGINT: [`Server::start`], then
+    /// [`Running::wait`].
     ///
     /// # Errors
     /// What [`Server::start_on`] reports.
+    ///
+    /// # Panics
+    /// As [`Running::wait`].
     pub fn run(self) -> Result<()> {
-        let running = self.start()?;
-        let waiting = Builder::new_current_thread().enable_all().build();
-        let waiting = waiting
-            .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
-        waiting.block_on(async {
-            signals::Shutdown::new()?.requested().await;
-            running.drain().await;
-            Ok(())
-        })
+        self.start()?.wait()
     }
 
     /// Starts the server on event loops that it may share with others. All its sockets are bound, or none.
@@ -314,6 +310,24 @@ impl Running {
     /// May be called again while it runs, or after it was cancelled.
     pub async fn drain(&self) -> usize {
         self.shared.drain.run(self.shared.limits.drain).await
+    }
+
+    /// Keeps this thread until SIGTERM or SIGINT, and then lets conversations finish as [`Running::drain`] does.
+    ///
+    /// # Errors
+    /// That the system does not let us listen for signals.
+    ///
+    /// # Panics
+    /// Inside a tokio runtime, whose thread must not be kept: await [`signals::Shutdown`] and [`Running::drain`] there.
+    pub fn wait(self) -> Result<()> {
+        let waiting = Builder::new_current_thread().enable_all().build();
+        let waiting = waiting
+            .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
+        waiting.block_on(async {
+            signals::Shutdown::new()?.requested().await;
+            self.drain().await;
+            Ok(())
+        })
     }
 
     /// Ends every conversation at once.

@@ -1,6 +1,6 @@
 //! What it received, byte for byte (RFC 862).
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::net::conn::{Conn, Framing};
 use crate::net::pump::{Around, Pump};
 use crate::service::Service;
@@ -19,7 +19,15 @@ impl Service<Conn> for Echo {
             Framing::Stream => {
                 let mut pump = Pump::default();
                 let echoed = std::future::poll_fn(|cx| pump.poll(cx, &mut Around(&mut conn))).await;
-                echoed.map_err(|failed| failed.name(&conn))
+                let Err(failed) = echoed else {
+                    return Ok(());
+                };
+                let error = failed.name(&conn);
+                if error.kind() == Kind::Closed {
+                    // Over TLS some clients half-close without a goodbye. All they said is answered: they get ours.
+                    let _ = conn.finish().await;
+                }
+                Err(error)
             }
             Framing::Message => {
                 while let Some(message) = conn.recv().await? {
