@@ -116,6 +116,7 @@ pub mod endpoint;
 pub mod error;
 pub mod limits;
 pub mod net;
+mod printable;
 pub mod server;
 pub mod service;
 pub mod services;

@@ -3,8 +3,9 @@
 use super::diagnostic::{Diagnostic, Origin};
 use super::plan::Taken;
 use super::raw::{Key, Table};
-use super::walk::{Walk, printable};
+use super::walk::Walk;
 use crate::endpoint::{Address, Carries, Endpoint, Scheme};
+use crate::printable::printable;
 
 /// The endpoints of a server's `listen`, each with its place.
 pub(super) fn listen<'a>(

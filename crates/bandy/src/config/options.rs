@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
-use super::walk::{Meant, Walk, printable};
+use super::walk::{Meant, Walk};
 use crate::limits::{Limits, Overload};
 use crate::net::tls::{ClientAuth, Identity, ServerTls};
+use crate::printable::printable;
 use crate::server::Model;
 use crate::services::Spec;
 use crate::services::template::Template;

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Origin, Report};
 use super::raw::{self, Data, Key, Table, Value};
-use super::walk::{Meant, Walk, did_you_mean, listed, printable};
+use super::walk::{Meant, Walk, did_you_mean, listed};
 use super::{listen, options};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::Limits;
 use crate::net::tls::ServerTls;
+use crate::printable::printable;
 use crate::server::Model;
 use crate::services::Spec;
 

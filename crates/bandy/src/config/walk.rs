@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Origin};
 use super::quantity::{COUNT_MAX, QuantityError, parse_duration, parse_size};
 use super::raw::{Config, Data, Key, Table, Value};
+use crate::printable::printable;
 
 /// One pass over a configuration.
 pub(super) struct Walk<'a> {
@@ -282,17 +283,4 @@ pub(super) fn listed(names: &[&str], and: &str) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} {and} {last}", first.join(", ")),
     }
-}
-
-/// Text from outside, with what could move a terminal's cursor made visible.
-pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::{Scheme, UNIX_PATH_MAX};
+use crate::printable::printable;
 
 /// Why a text is not an endpoint.
 ///
@@ -51,7 +52,7 @@ impl EndpointError {
                 };
                 format!(
                     "put what is spoken in front, as in `tcp://{}`",
-                    Printable(sample)
+                    printable(sample)
                 )
             }
             Why::UnknownScheme(scheme) => match nearest_scheme(scheme) {
@@ -90,23 +91,23 @@ impl EndpointError {
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = Printable(&self.text);
+        let text = printable(&self.text);
         write!(f, "`{text}` is not an endpoint: ")?;
         match &self.why {
             Why::NoScheme => write!(f, "it names no scheme"),
-            Why::UnknownScheme(scheme) => write!(f, "there is no scheme `{}`", Printable(scheme)),
+            Why::UnknownScheme(scheme) => write!(f, "there is no scheme `{}`", printable(scheme)),
             Why::NoPort(_) => write!(f, "it names no port"),
-            Why::BadPort(port) => write!(f, "`{}` is not a port", Printable(port)),
+            Why::BadPort(port) => write!(f, "`{}` is not a port", printable(port)),
             Why::BareV6(..) => write!(f, "its IPv6 address is not in brackets"),
-            Why::BadV6(host) => write!(f, "`{}` is not an IPv6 address", Printable(host)),
-            Why::BadHost(host) => write!(f, "`{}` is not a host", Printable(host)),
+            Why::BadV6(host) => write!(f, "`{}` is not an IPv6 address", printable(host)),
+            Why::BadHost(host) => write!(f, "`{}` is not a host", printable(host)),
             Why::EmptyPath => write!(f, "it names no socket file"),
             Why::PathTooLong(n) => write!(
                 f,
                 "its path has {n} bytes, and a socket's has at most {UNIX_PATH_MAX}"
             ),
             Why::BadEscape => write!(f, "a `%` in it is not followed by two hex digits"),
-            Why::BadName(name) => write!(f, "`{}` is not a name", Printable(name)),
+            Why::BadName(name) => write!(f, "`{}` is not a name", printable(name)),
             Why::Unexpected(what) => write!(f, "it cannot have {what}"),
             Why::BadTarget(c) => write!(f, "its path has {c:?}"),
         }
@@ -127,20 +128,4 @@ fn nearest_scheme(written: &str) -> Option<&'static str> {
         .map(Scheme::as_str)
         .into_iter()
         .find(|s| strsim::damerau_levenshtein(s, &lower) == 1)
-}
-
-/// Text from outside, with what could move a terminal's cursor made visible.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?
-            } else {
-                write!(f, "{c}")?
-            }
-        }
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::x509::X509Name;
 
 use crate::net::ca::from_unix;
+use crate::printable::printable;
 
 /// What a peer's certificate says. Control characters in it are escaped: it is the peer's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +67,6 @@ pub(super) fn day(t: SystemTime) -> String {
         u8::from(date.month()),
         date.day()
     )
-}
-
-/// Text from outside with nothing in it that could move a terminal's cursor.
-pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 fn name_text(name: &X509Name<'_>) -> String {

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
-use super::certificate::{PeerCertificate, day, printable};
+use super::certificate::{PeerCertificate, day};
 use crate::error::{Error, Kind, Result, Side, is_closed};
+use crate::printable::printable;
 
 /// The failure of a client's handshake, from the server's point of view.
 pub(super) fn accepting(peer: &dyn fmt::Display, e: io::Error) -> Error {
