@@ -101,8 +101,9 @@ impl Listener {
             }
             Source::Mem(listener) => Ok((Raw::Mem(listener.accept().await), Peer::Mem)),
             Source::Udp(listener) => {
-                let (flow, peer) = listener.accept().await;
-                Ok((Raw::Flow(flow), Peer::Ip(peer)))
+                let flow = listener.accept().await;
+                let peer = Peer::Ip(flow.key.peer);
+                Ok((Raw::Flow(flow), peer))
             }
         }
     }

@@ -151,6 +151,22 @@ fn bind_addr(at: &Endpoint, inherited: &mut Inherited) -> io::Result<Bound> {
     })
 }
 
+/// Binds a TCP or UDP socket.
+///
+/// The first one at an address is bound alone, so that an address that another program listens on is an error. Then it
+/// allows others beside it: `beside` binds those, one for each event loop.
+pub(super) fn bind_port(socket: &Socket, address: SocketAddr, beside: bool) -> io::Result<()> {
+    if address.is_ipv6() {
+        // `[::]` is IPv6 and nothing else, on every machine: IPv4 is listened on by saying so.
+        socket.set_only_v6(true)?;
+    }
+    if beside {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)
+}
+
 fn cannot_listen(endpoint: &Endpoint, cause: io::Error) -> Error {
     use io::ErrorKind as K;
     let hint = match cause.kind() {

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,7 +47,7 @@ impl Driver {
         socket: UdpSocket,
         limits: FlowLimits,
         outbox: Arc<Outbox>,
-        new: mpsc::Sender<(Flow, SocketAddr)>,
+        new: mpsc::Sender<Flow>,
     ) -> Driver {
         Driver {
             socket,
@@ -210,7 +209,7 @@ struct Table {
     limits: FlowLimits,
     outbox: Arc<Outbox>,
     waiting_bytes: WaitingBytes,
-    new: mpsc::Sender<(Flow, SocketAddr)>,
+    new: mpsc::Sender<Flow>,
     dropped: Dropped,
 }
 
@@ -252,15 +251,12 @@ impl Table {
             return;
         }
         let (outbox, one_at_a_time) = (self.outbox.clone(), self.limits.one_at_a_time);
-        place.send((
-            Flow {
-                key,
-                inbox,
-                outbox,
-                one_at_a_time,
-            },
-            key.peer,
-        ));
+        place.send(Flow {
+            key,
+            inbox,
+            outbox,
+            one_at_a_time,
+        });
     }
 }
 

@@ -3,33 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
+
+use super::bind::bind_port;
 
 /// Connections that the system holds for us until we accept them.
 pub(super) const BACKLOG: i32 = 4096;
 
-/// A listening socket at `address`.
-///
-/// The first one is bound alone, so that an address that another program listens on is an error. Then it allows others
-/// beside it: `beside` binds those, one for each event loop.
+/// A listening socket at `address`. See `bind_port` for `beside`.
 pub(super) fn listen(address: SocketAddr, beside: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // A restart must not wait for the connections of the last run to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // `[::]` is IPv6 and nothing else, on every machine: IPv4 is listened on by saying so.
-        socket.set_only_v6(true)?;
-    }
-    if beside {
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.set_reuse_port(true)?;
+    bind_port(&socket, address, beside)?;
     // Accepted sockets inherit this: one system call here saves one for each of them.
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;

@@ -15,11 +15,12 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::bind::bind_port;
 use super::conn::Message;
 use super::driver;
 use super::mmsg::{self, Outgoing};
@@ -46,21 +47,10 @@ pub(super) struct FlowLimits {
     pub(super) one_at_a_time: bool,
 }
 
-/// A bound socket at `address`. See `tcp::listen` for `beside`.
+/// A bound socket at `address`. See `bind_port` for `beside`.
 pub(super) fn listen(address: SocketAddr, beside: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    if beside {
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.set_reuse_port(true)?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    bind_port(&socket, address, beside)?;
     prepare(&socket, address)?;
     Ok(socket)
 }
@@ -88,7 +78,7 @@ pub(super) struct FlowKey {
 /// The listening end. When it is dropped no datagram is taken any more; flows give out what they have, and end.
 #[derive(Debug)]
 pub(super) struct Listener {
-    new: mpsc::Receiver<(Flow, SocketAddr)>,
+    new: mpsc::Receiver<Flow>,
     outbox: Arc<Outbox>,
     driver: JoinHandle<()>,
     _port: OwnPort,
@@ -112,16 +102,14 @@ impl Listener {
     }
 
     /// The next flow. Cancel-safe.
-    pub(super) async fn accept(&mut self) -> (Flow, SocketAddr) {
+    pub(super) async fn accept(&mut self) -> Flow {
         match self.new.recv().await {
             Some(flow) => flow,
             // The driver lives as long as this listener; without it there is nothing to accept.
             None => std::future::pending().await,
         }
     }
-}
 
-impl Listener {
     /// Takes no more datagrams, and waits until every flow has ended and its answers are sent.
     pub(super) async fn close(mut self) {
         self.stop();

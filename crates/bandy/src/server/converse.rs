@@ -37,17 +37,7 @@ pub(super) struct Held {
 impl Conversation {
     /// Establishes the connection, has the service answer it within the server's deadlines, and logs how it went.
     pub(super) async fn run(self) {
-        let Conversation {
-            server,
-            incoming,
-            held,
-        } = self;
-        // Logs when it is dropped, so that a conversation that is cut from outside has its line too.
-        let mut record = Record {
-            server,
-            meter: incoming.meter().clone(),
-            end: End::Cut,
-        };
+        let (mut record, incoming, held) = self.begin();
         // Boxed: a handshake's state is large, and would be part of the task for as long as the connection lives.
         let handshake = Box::pin(establish(incoming, &record.server.limits));
         match handshake.await {
@@ -59,16 +49,7 @@ impl Conversation {
     /// As [`Conversation::run`], for a connection without handshakes: nothing has to be waited for, and the future is
     /// as small as can be. Must be called on the event loop that the future will run on.
     pub(super) fn run_plain(self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let Conversation {
-            server,
-            incoming,
-            held,
-        } = self;
-        let mut record = Record {
-            server,
-            meter: incoming.meter().clone(),
-            end: End::Cut,
-        };
+        let (mut record, incoming, held) = self.begin();
         match incoming.establish_plain() {
             Ok(conn) => Some(Talk::new(record, conn, held)),
             Err(e) => {
@@ -76,6 +57,28 @@ impl Conversation {
                 None
             }
         }
+    }
+
+    /// The record logs when it is dropped, so that a conversation that is cut from outside has its line too.
+    fn begin(self) -> (Record, Incoming, Held) {
+        let record = Record {
+            server: self.server,
+            meter: self.incoming.meter().clone(),
+            end: End::Cut,
+        };
+        (record, self.incoming, self.held)
+    }
+
+    /// Takes the connection off this thread's event loop, to run on another. A connection that cannot be is closed.
+    pub(super) fn loosen(mut self) -> Option<Conversation> {
+        match self.incoming.loosen() {
+            Ok(incoming) => self.incoming = incoming,
+            Err(e) => {
+                tracing::warn!(error = %e, "connection lost");
+                return None;
+            }
+        }
+        Some(self)
     }
 }
 

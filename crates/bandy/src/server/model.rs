@@ -96,10 +96,10 @@ impl Run {
 
 fn on_loop(mut conversation: Conversation, place: OnLoop, home: usize) {
     if place.index() != home {
-        match conversation.incoming.loosen() {
-            Ok(incoming) => conversation.incoming = incoming,
-            Err(e) => return tracing::warn!(error = %e, "connection lost"),
-        }
+        let Some(loose) = conversation.loosen() else {
+            return;
+        };
+        conversation = loose;
     }
     let Some(handle) = place.handle().cloned() else {
         return;
@@ -116,12 +116,11 @@ fn on_loop(mut conversation: Conversation, place: OnLoop, home: usize) {
 }
 
 /// A thread with an event loop of its own: the service may wait the asynchronous way or block, and holds up nobody.
-fn on_thread(mut conversation: Conversation) {
+fn on_thread(conversation: Conversation) {
     let name = format!("bandy-{}", conversation.server.name);
-    match conversation.incoming.loosen() {
-        Ok(incoming) => conversation.incoming = incoming,
-        Err(e) => return tracing::warn!(error = %e, "connection lost"),
-    }
+    let Some(conversation) = conversation.loosen() else {
+        return;
+    };
     let body = move || match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(conversation.run()),
         Err(e) => {
