@@ -11,6 +11,7 @@
 //! | `unix:///run/app.sock`, `unix://app.sock` | a socket file, absolute or relative |
 //! | `unix://@name` | a name in Linux's abstract namespace |
 //! | `ws://127.0.0.1:7001/path?query`, `wss://…` | a WebSocket; without a port 80 and 443 |
+//! | `http://127.0.0.1:8000/path?query`, `https://…` | HTTP/1.1 and HTTP/2; without a port 80 and 443 |
 //! | `mem://name` | inside one process |
 
 use std::fmt;
@@ -39,6 +40,10 @@ pub enum Scheme {
     Ws,
     /// Messages over WebSocket over TLS.
     Wss,
+    /// Requests and responses over TCP: HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113).
+    Http,
+    /// Requests and responses over TLS.
+    Https,
     /// Bytes between two ends in one process.
     Mem,
 }
@@ -53,6 +58,8 @@ pub enum Carries {
     Datagram,
     /// Messages, ordered and whole.
     Message,
+    /// Requests, each with its response.
+    Request,
 }
 
 impl fmt::Display for Carries {
@@ -61,19 +68,22 @@ impl fmt::Display for Carries {
             Carries::Stream => "stream",
             Carries::Datagram => "datagram",
             Carries::Message => "message",
+            Carries::Request => "request",
         })
     }
 }
 
 impl Scheme {
     /// Every scheme, in the order that help texts list them.
-    pub const ALL: [Scheme; 7] = [
+    pub const ALL: [Scheme; 9] = [
         Scheme::Tcp,
         Scheme::Udp,
         Scheme::Tls,
         Scheme::Unix,
         Scheme::Ws,
         Scheme::Wss,
+        Scheme::Http,
+        Scheme::Https,
         Scheme::Mem,
     ];
 
@@ -86,6 +96,8 @@ impl Scheme {
             Scheme::Unix => "unix",
             Scheme::Ws => "ws",
             Scheme::Wss => "wss",
+            Scheme::Http => "http",
+            Scheme::Https => "https",
             Scheme::Mem => "mem",
         }
     }
@@ -96,23 +108,24 @@ impl Scheme {
             Scheme::Tcp | Scheme::Tls | Scheme::Unix | Scheme::Mem => Carries::Stream,
             Scheme::Udp => Carries::Datagram,
             Scheme::Ws | Scheme::Wss => Carries::Message,
+            Scheme::Http | Scheme::Https => Carries::Request,
         }
     }
 
     /// Whether TLS is spoken under it.
     pub fn is_secure(self) -> bool {
-        matches!(self, Scheme::Tls | Scheme::Wss)
+        matches!(self, Scheme::Tls | Scheme::Wss | Scheme::Https)
     }
 
     /// Whether a request target (`/path?query`) may follow the address.
     fn has_target(self) -> bool {
-        matches!(self, Scheme::Ws | Scheme::Wss)
+        matches!(self.carries(), Carries::Message | Carries::Request)
     }
 
     fn default_port(self) -> Option<u16> {
         match self {
-            Scheme::Ws => Some(80),
-            Scheme::Wss => Some(443),
+            Scheme::Ws | Scheme::Http => Some(80),
+            Scheme::Wss | Scheme::Https => Some(443),
             _ => None,
         }
     }
@@ -159,7 +172,7 @@ pub enum Address {
 pub struct Endpoint {
     scheme: Scheme,
     address: Address,
-    /// Path and query of a WebSocket endpoint, `/` where none was written; empty for every other scheme.
+    /// Path and query of a WebSocket or HTTP endpoint, `/` where none was written; empty for every other scheme.
     target: String,
 }
 
@@ -234,7 +247,7 @@ impl Endpoint {
         }
     }
 
-    /// The request target (`/path?query`) of a WebSocket endpoint; empty for every other scheme.
+    /// The request target (`/path?query`) of a WebSocket or HTTP endpoint; empty for every other scheme.
     pub fn target(&self) -> &str {
         &self.target
     }

@@ -53,6 +53,8 @@ pub enum Kind {
     Protocol,
     /// A limit was reached.
     Overload,
+    /// What the peer sent is longer than is taken.
+    TooLarge,
     /// The operating system said no, in any other way.
     Io,
     /// Anything else: what a service of one's own reports.

@@ -114,6 +114,7 @@ pub mod client;
 pub mod config;
 pub mod endpoint;
 pub mod error;
+pub mod http;
 pub mod limits;
 pub mod net;
 mod printable;

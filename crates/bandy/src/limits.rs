@@ -52,6 +52,54 @@ pub struct Limits {
     pub flow_idle: Duration,
     /// Datagrams that wait for one flow's service; more are dropped and counted.
     pub flow_queue: usize,
+    /// What requests and their connections may be and take.
+    pub http: HttpLimits,
+}
+
+/// The bounds of HTTP. A deadline of `None` never passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// From a request's first byte to the end of its head, and from accept to the first of them. Absolute: a byte now
+    /// and then does not move it.
+    pub head: Duration,
+    /// How long a connection is kept between two requests.
+    pub keep_alive: Option<Duration>,
+    /// The longest head: request line and fields. Bytes. More is answered with 431.
+    pub head_bytes: usize,
+    /// The longest request target. Bytes. More is answered with 414.
+    pub target_bytes: usize,
+    /// The most fields. More are answered with 431.
+    pub fields: usize,
+    /// The longest request body. Bytes. More is answered with 413.
+    pub body_bytes: u64,
+    /// The least that a body must bring while it is waited for, in bytes a second, after [`HttpLimits::body_grace`].
+    pub body_rate: u64,
+    /// How long a body may take whatever its length.
+    pub body_grace: Duration,
+    /// The longest that a client may leave what it is sent untaken.
+    pub send: Duration,
+    /// Requests of one connection, after which it is closed in an orderly way; 0 is no bound.
+    pub requests: u64,
+    /// HTTP/2 streams open at once on a connection.
+    pub streams: u32,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits {
+            head: Duration::from_secs(10),
+            keep_alive: Some(Duration::from_secs(75)),
+            head_bytes: 32 << 10,
+            target_bytes: 8 << 10,
+            fields: 100,
+            body_bytes: 16 << 20,
+            body_rate: 500,
+            body_grace: Duration::from_secs(10),
+            send: Duration::from_secs(60),
+            requests: 0,
+            streams: 128,
+        }
+    }
 }
 
 impl Limits {
@@ -72,6 +120,7 @@ impl Default for Limits {
             flows: 10_000,
             flow_idle: Duration::from_secs(30),
             flow_queue: 256,
+            http: HttpLimits::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which floor each module of the library stands on: a file imports its own floor or below.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("endpoint", 0),
     ("error", 0),
     ("limits", 0),
@@ -14,6 +14,7 @@ const FLOORS: [(&str, u8); 17] = [
     ("net", 2),
     ("http", 3),
     ("state", 3),
+    ("accounts", 4),
     ("pool", 4),
     ("services", 5),
     ("server", 6),

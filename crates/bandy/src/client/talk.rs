@@ -155,7 +155,7 @@ impl<S: Sink> Talk<'_, S> {
             None => {}
         }
         let wanted = match self.carries {
-            Carries::Stream => return None,
+            Carries::Stream | Carries::Request => return None,
             Carries::Datagram => 1,
             Carries::Message => self.sent_messages.max(1),
         };

@@ -58,7 +58,7 @@ pub(super) fn listen<'a>(
 
 fn scheme_of_later(text: &str) -> Option<&'static str> {
     let (scheme, _) = text.split_once("://")?;
-    ["http", "https", "irc", "ircs"]
+    ["irc", "ircs"]
         .into_iter()
         .find(|later| scheme.eq_ignore_ascii_case(later))
 }

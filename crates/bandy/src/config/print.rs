@@ -101,6 +101,7 @@ fn write_limits(limits: &Limits, set: &mut impl FnMut(&[&str], Data)) {
         flows,
         flow_idle,
         flow_queue,
+        http: _,
     } = limits;
     let mut set = |name, data| set(&["limits", name], data);
     set("connections", number(*connections));
@@ -326,6 +327,7 @@ mod tests {
                 flows: counts.2,
                 flow_idle: times.2,
                 flow_queue: counts.3,
+                http: Default::default(),
             },
         )
     }

@@ -121,7 +121,7 @@ fn nearest_scheme(written: &str) -> Option<&'static str> {
     match lower.as_str() {
         "ssl" => return Some("tls"),
         "websocket" => return Some("ws"),
-        "http" | "https" | "irc" | "ircs" => return None,
+        "irc" | "ircs" => return None,
         _ => {}
     }
     Scheme::ALL

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::Instant;
 
 use super::conn::{Conn, Meter, Peer};
+use super::ending::Ending;
 use super::io::Io;
 use super::{mem, tls, udp, unix, ws};
 use crate::endpoint::Endpoint;
@@ -27,6 +28,7 @@ pub(super) struct Door {
     pub(super) tls: Option<tls::Acceptor>,
     pub(super) ws: Option<ws::Origins>,
     pub(super) message_bytes: usize,
+    pub(super) ending: Ending,
 }
 
 /// A listener on this thread's event loop.
@@ -185,7 +187,7 @@ pub struct Incoming {
 
 impl Incoming {
     fn new(raw: Raw, peer: Peer, door: Arc<Door>) -> Incoming {
-        let meter = Meter::new(peer, door.endpoint.clone(), Side::Downstream);
+        let meter = Meter::accepted(peer, &door.endpoint, &door.ending);
         Incoming { raw, meter, door }
     }
 
@@ -206,7 +208,7 @@ impl Incoming {
     /// The same connection as if it had come now: what it waited for us counts neither as idleness nor as life.
     pub(crate) fn counted_from_now(mut self) -> Incoming {
         let peer = self.meter.peer.clone();
-        self.meter = Meter::new(peer, self.door.endpoint.clone(), Side::Downstream);
+        self.meter = Meter::accepted(peer, &self.door.endpoint, &self.door.ending);
         self
     }
 

@@ -8,6 +8,7 @@ use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::accept::{Door, Listener, Source};
+use super::ending::Ending;
 use super::udp::FlowLimits;
 use super::{mem, tcp, tls, udp, unix, ws};
 use crate::endpoint::{Address, Endpoint, Host, Scheme};
@@ -25,6 +26,8 @@ pub struct Doors {
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
     pub one_at_a_time: bool,
+    /// Where connections look whether the server ends.
+    pub ending: Ending,
 }
 
 /// A bound socket that is not yet on any event loop.
@@ -254,11 +257,25 @@ impl Bound {
         };
         let door = Door {
             endpoint: Arc::new(self.endpoint),
-            tls: doors.tls.clone().filter(|_| scheme.is_secure()),
+            tls: doors
+                .tls
+                .as_ref()
+                .filter(|_| scheme.is_secure())
+                .map(|tls| tls.clone().alpn(protocols(scheme))),
             ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| doors.origins.clone()),
             message_bytes: doors.limits.message_bytes,
+            ending: doors.ending.clone(),
         };
         Ok(Listener::new(source, Arc::new(door)))
+    }
+}
+
+/// What can be agreed on with ALPN (RFC 7301), best first.
+fn protocols(scheme: Scheme) -> &'static [&'static str] {
+    match scheme {
+        Scheme::Https => &["h2", "http/1.1"],
+        Scheme::Wss => &["http/1.1"],
+        _ => &[],
     }
 }
 

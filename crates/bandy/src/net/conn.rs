@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::ending::Ending;
 use super::io::Io;
 use super::messages::Messages;
+use super::tick::Tick;
 use super::{scratch, tls};
 use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Result, Side};
@@ -104,6 +106,9 @@ pub(crate) struct Meter {
     peer_closed: AtomicBool,
     /// We said goodbye before the peer did.
     closed_first: AtomicBool,
+    /// When the service wants to be polled again, a [`Tick`]'s nanoseconds; 0 is never.
+    wake: AtomicU64,
+    ending: Ending,
     /// Which side the peer is on: downstream where it came to us, upstream where we went to it.
     pub(crate) side: Side,
     pub(crate) opened: Instant,
@@ -112,13 +117,25 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(peer: Peer, endpoint: Arc<Endpoint>, side: Side) -> Arc<Meter> {
+    /// The meter of a connection that came to a listener.
+    pub(crate) fn accepted(peer: Peer, endpoint: &Arc<Endpoint>, ending: &Ending) -> Arc<Meter> {
+        Meter::new(peer, endpoint.clone(), Side::Downstream, ending.clone())
+    }
+
+    /// The meter of a connection that we made.
+    pub(crate) fn asked(peer: Peer, endpoint: Arc<Endpoint>) -> Arc<Meter> {
+        Meter::new(peer, endpoint, Side::Upstream, Ending::default())
+    }
+
+    fn new(peer: Peer, endpoint: Arc<Endpoint>, side: Side, ending: Ending) -> Arc<Meter> {
         Arc::new(Meter {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            active: AtomicU64::new(coarse_now()),
+            active: AtomicU64::new(Tick::now().as_nanos()),
             peer_closed: AtomicBool::new(false),
             closed_first: AtomicBool::new(false),
+            wake: AtomicU64::new(0),
+            ending,
             side,
             opened: Instant::now(),
             endpoint,
@@ -144,12 +161,34 @@ impl Meter {
 
     /// Notes that the peer is there.
     pub(crate) fn touch(&self) {
-        self.active.store(coarse_now(), Relaxed);
+        self.active.store(Tick::now().as_nanos(), Relaxed);
     }
 
     /// How long ago the last byte went either way, to within a few milliseconds.
     pub(crate) fn idle_for(&self) -> Duration {
-        Duration::from_nanos(coarse_now().saturating_sub(self.active.load(Relaxed)))
+        Tick::from_nanos(self.active.load(Relaxed)).elapsed()
+    }
+
+    /// When the service wants to be polled, if it does.
+    pub(crate) fn wake(&self) -> Option<Tick> {
+        match self.wake.load(Relaxed) {
+            0 => None,
+            at => Some(Tick::from_nanos(at)),
+        }
+    }
+
+    /// Grants the service's wish, if its time has come.
+    pub(crate) fn grant_wake(&self) -> bool {
+        let is_time = self.wake().is_some_and(Tick::is_past);
+        if is_time {
+            self.wake.store(0, Relaxed);
+        }
+        is_time
+    }
+
+    /// The end of the server that accepted it.
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     pub(crate) fn end_of_peer(&self) {
@@ -175,16 +214,6 @@ impl Meter {
     pub(crate) fn peer_closed(&self) -> bool {
         self.peer_closed.load(Relaxed)
     }
-}
-
-/// The monotonic clock as of the system's last tick, in nanoseconds: a fifth of the price of the exact one, for what
-/// happens with every message.
-fn coarse_now() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec
-        .cast_unsigned()
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(now.tv_nsec.cast_unsigned())
 }
 
 /// One end of one conversation.
@@ -250,9 +279,26 @@ impl Conn {
         self.tls.as_deref()
     }
 
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// When the connection was accepted or made.
     pub fn opened(&self) -> Instant {
         self.meter.opened
+    }
+
+    /// Whether the server that accepted it has begun to end: what is in hand may be finished, nothing new is begun. The
+    /// conversation's future is polled when that happens, so a service written as a `poll` function hears of it there.
+    pub fn is_ending(&self) -> bool {
+        self.meter.ending.is_begun()
+    }
+
+    /// Asks the server to poll the conversation's future at that time; `None` takes it back. One such wish is kept,
+    /// until it is granted. It costs next to nothing: one timer serves all of a connection's deadlines.
+    pub fn wake_at(&self, when: Option<Tick>) {
+        let at = when.map_or(0, |when| when.as_nanos().max(1));
+        self.meter.wake.store(at, Relaxed);
     }
 
     /// The connection as messages, whatever its framing: on a stream a message is a line.

@@ -62,11 +62,7 @@ impl Dialer {
     pub async fn connect(&self, to: &Endpoint, phases: &mut Phases) -> Result<Conn> {
         let (io, peer) = self.transport(to, phases).await?;
         let endpoint = Arc::new(to.clone());
-        let mut conn = Conn::new(
-            io,
-            Meter::new(peer, endpoint, Side::Upstream),
-            self.message_bytes,
-        );
+        let mut conn = Conn::new(io, Meter::asked(peer, endpoint), self.message_bytes);
         if to.scheme().is_secure() {
             let started = Instant::now();
             let connect = async |io, _| {

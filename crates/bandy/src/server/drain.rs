@@ -7,6 +7,18 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, watch};
 
+use crate::net::Ending;
+
+/// How far the end of a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Open,
+    /// What is in hand is finished.
+    Ending,
+    /// What is left is cut.
+    Cut,
+}
+
 /// The end of a server, seen from all its parts.
 #[derive(Debug)]
 pub(super) struct Drain {
@@ -14,8 +26,10 @@ pub(super) struct Drain {
     /// What must be gone before the server has ended: accept loops and conversations.
     parts: AtomicUsize,
     none_left: Notify,
+    /// What connections know of it.
+    ending: Ending,
     is_cut: AtomicBool,
-    cut: Arc<Notify>,
+    news: Arc<Notify>,
 }
 
 impl Drain {
@@ -24,8 +38,9 @@ impl Drain {
             stopping: watch::Sender::new(false),
             parts: AtomicUsize::new(0),
             none_left: Notify::new(),
+            ending: Ending::default(),
             is_cut: AtomicBool::new(false),
-            cut: Arc::new(Notify::new()),
+            news: Arc::new(Notify::new()),
         })
     }
 
@@ -42,17 +57,29 @@ impl Drain {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Wakes when conversations are cut; [`Drain::is_cut`] tells whether they are.
-    pub(super) fn cut(&self) -> OwnedNotified {
-        self.cut.clone().notified_owned()
+    /// Wakes when the server begins to end, and when conversations are cut.
+    pub(super) fn news(&self) -> OwnedNotified {
+        self.news.clone().notified_owned()
     }
 
-    pub(super) fn is_cut(&self) -> bool {
-        self.is_cut.load(Ordering::Relaxed)
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        if !self.ending.is_begun() {
+            Stage::Open
+        } else if !self.is_cut.load(Ordering::Relaxed) {
+            Stage::Ending
+        } else {
+            Stage::Cut
+        }
     }
 
     pub(super) fn stop(&self) {
+        self.ending.begin();
         self.stopping.send_replace(true);
+        self.news.notify_waiters();
     }
 
     /// Stops accepting, waits for the conversations, cuts those that are left at the deadline. Gives their number.
@@ -63,7 +90,7 @@ impl Drain {
         }
         let left = self.parts.load(Ordering::Acquire);
         self.is_cut.store(true, Ordering::Relaxed);
-        self.cut.notify_waiters();
+        self.news.notify_waiters();
         // Cutting is a wake-up away, unless a service blocks its thread: that one is not waited for.
         let _ = tokio::time::timeout(CUT, self.ended()).await;
         left

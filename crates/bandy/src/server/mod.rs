@@ -160,11 +160,13 @@ impl Server {
             bound.extend(bind(endpoint, inherited)?);
         }
         let endpoints: Vec<Endpoint> = bound.iter().map(|b| b.endpoint().clone()).collect();
+        let drain = Drain::new();
         let doors = Doors {
             tls,
             origins: self.origins,
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
+            ending: drain.ending().clone(),
         };
         let shared = Arc::new(Shared {
             name: self.name,
@@ -174,7 +176,7 @@ impl Server {
                 self.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             limits: self.limits,
-            drain: Drain::new(),
+            drain,
             overload: serve::OverloadLog::default(),
         });
         let own = start_listening(&shared, self.model, bound, &doors, loops)?;

@@ -33,7 +33,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn target(scheme: Scheme) -> BoxedStrategy<String> {
-    if matches!(scheme, Scheme::Ws | Scheme::Wss) {
+    if matches!(scheme.carries(), Carries::Message | Carries::Request) {
         "(/[!-\"$-~]{0,30})?".boxed()
     } else {
         Just(String::new()).boxed()

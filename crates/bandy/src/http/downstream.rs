@@ -1,0 +1,69 @@
+//! Whom a request came from.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Request;
+use crate::endpoint::Endpoint;
+use crate::net::conn::{Conn, Meter};
+use crate::net::{Ending, Peer, tls};
+
+/// The connection that a request came over, as far as a service may care.
+///
+/// [`Http`](super::Http) puts it into each request's extensions; [`Downstream::of`] finds it there.
+#[derive(Debug, Clone)]
+pub struct Downstream(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    meter: Arc<Meter>,
+    tls: Option<tls::Info>,
+}
+
+impl Downstream {
+    /// The other end of this connection.
+    pub fn new(conn: &Conn) -> Downstream {
+        Downstream(Arc::new(Inner {
+            meter: conn.meter().clone(),
+            tls: conn.tls().cloned(),
+        }))
+    }
+
+    /// Whom this request came from; `None` for one that came over no connection.
+    pub fn of(request: &Request) -> Option<&Downstream> {
+        request.extensions().get()
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.0.meter.peer
+    }
+
+    /// Their IP address, if they have one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.peer() {
+            Peer::Ip(address) => Some(address.ip()),
+            _ => None,
+        }
+    }
+
+    /// The endpoint that was listened on.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.meter.endpoint
+    }
+
+    /// What was agreed on in the TLS handshake, if there was one.
+    pub fn tls(&self) -> Option<&tls::Info> {
+        self.0.tls.as_ref()
+    }
+
+    /// Whether nobody on the way can read along.
+    pub fn is_secure(&self) -> bool {
+        self.0.tls.is_some()
+    }
+
+    /// Whether the server has begun to end: an answer without an end should come to one.
+    pub fn ending(&self) -> &Ending {
+        self.0.meter.ending()
+    }
+}

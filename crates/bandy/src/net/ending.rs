@@ -1,0 +1,20 @@
+//! The end of a server, as its connections hear of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether a server has begun to end. All its connections share one.
+#[derive(Debug, Clone, Default)]
+pub struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    /// Says that it has.
+    pub fn begin(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_begun(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
