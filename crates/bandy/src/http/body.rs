@@ -259,6 +259,12 @@ fn broke_off(cause: hyper::Error) -> Error {
     Error::new(Kind::Closed, Side::Downstream, "reading a body").because(cause)
 }
 
+impl From<Piece> for Body {
+    fn from(piece: Piece) -> Body {
+        Inner::File(piece).into()
+    }
+}
+
 impl Default for Body {
     fn default() -> Body {
         Body::empty()

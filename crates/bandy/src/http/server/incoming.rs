@@ -30,8 +30,8 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nobody has asked for it yet.
-    Unasked,
+    /// Nobody waits for it.
+    Unwanted,
     Wanted,
     /// The last piece is taken or ready.
     Ended,
@@ -43,7 +43,7 @@ pub(super) fn incoming(len: Option<u64>) -> (Source, Incoming) {
     let shared = Arc::new(Mutex::new(Shared {
         ready: None,
         left: len,
-        stage: Stage::Unasked,
+        stage: Stage::Unwanted,
         reader: None,
     }));
     (Source(shared.clone()), Incoming(shared))
@@ -57,12 +57,7 @@ impl Source {
     /// Whether the service waits for more.
     pub(super) fn is_wanted(&self) -> bool {
         let shared = self.lock();
-        shared.stage == Stage::Wanted && shared.ready.is_none()
-    }
-
-    /// Whether the service has asked for any of it.
-    pub(super) fn was_asked(&self) -> bool {
-        self.lock().stage != Stage::Unasked
+        shared.stage == Stage::Wanted
     }
 
     /// Whether the service is done with it before its end.
@@ -112,6 +107,7 @@ impl Shared {
     fn put(&mut self, frame: Result<Frame<Bytes>>) {
         if self.stage != Stage::Dropped {
             self.ready = Some(frame);
+            self.stage = Stage::Unwanted;
         }
         self.wake();
     }
