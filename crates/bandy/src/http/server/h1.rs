@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 use bytes::BytesMut;
 
@@ -17,7 +17,7 @@ use crate::limits::HttpLimits;
 use crate::net::Tick;
 use crate::net::conn::Conn;
 use crate::service::{Answer, Service};
-use crate::wire::http1::{BodyDecoder, Bounds, Length, Reject, Scan, parse_request};
+use crate::wire::http1::{BodyDecoder, Bounds, Length, Reject, Scan, Slots, parse_request};
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -154,13 +154,20 @@ impl Line {
 
     /// The first head's deadline counts from when the connection was made.
     fn opened_for(&self, limits: &HttpLimits) -> Tick {
-        Tick::after(limits.head.saturating_sub(self.wire.conn.opened().elapsed()))
+        Tick::after(
+            limits
+                .head
+                .saturating_sub(self.wire.conn.opened().elapsed()),
+        )
     }
 
     /// Takes a head from the input, if there is a whole one.
     fn take_head(&mut self, scan: &mut Scan, limits: &HttpLimits) -> Option<Next> {
         let input = &self.wire.input;
-        if self.may_be_h2 && self.served == 0 && input.starts_with(&PREFACE[..PREFACE.len().min(input.len())]) {
+        if self.may_be_h2
+            && self.served == 0
+            && input.starts_with(&PREFACE[..PREFACE.len().min(input.len())])
+        {
             return (input.len() >= PREFACE.len()).then_some(Next::Http2);
         }
         if !scan.is_worth_parsing(input) {
@@ -168,7 +175,8 @@ impl Line {
         }
         let bounds = bounds(limits);
         let bytes = self.wire.input.split().freeze();
-        let received = match parse_request(&bytes, &bounds) {
+        let mut slots = Slots::new();
+        let received = match parse_request(&bytes, &bounds, &mut slots) {
             Err(reject) => Err(reject),
             Ok(None) => {
                 // Nobody else has these bytes: they go back as they are.
@@ -232,7 +240,14 @@ impl Line {
             asked.keep_alive = false;
             let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
             let problem = problem.detail(format!("at most {} bytes are taken", limits.body_bytes));
-            reply(&mut self.wire, asked, problem.response(), &mut upload, limits).await?;
+            reply(
+                &mut self.wire,
+                asked,
+                problem.response(),
+                &mut upload,
+                limits,
+            )
+            .await?;
             return Ok(After::Close);
         }
         *request.body_mut() = self.body(length, expects_continue, &mut upload, limits);

@@ -46,7 +46,11 @@ where
             let body_bytes = limits.body_bytes;
             async move {
                 let response = answer(&*service, request, downstream, body_bytes).await;
-                Ok::<_, std::convert::Infallible>(response.map(|body| Counted { body, open, is_taken: false }))
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
+                    body,
+                    open,
+                    is_taken: false,
+                }))
             }
         })
     };
@@ -95,8 +99,12 @@ where
     match served {
         Some(Ok(())) => Ok(()),
         Some(Err(e)) => Err(explain(act(), e)),
-        None => Err(Error::new(Kind::TimedOut, Side::Downstream, act())
-            .because(format!("it took nothing of its responses for {:?}", limits.send))),
+        None => Err(
+            Error::new(Kind::TimedOut, Side::Downstream, act()).because(format!(
+                "it took nothing of its responses for {:?}",
+                limits.send
+            )),
+        ),
     }
 }
 
@@ -113,9 +121,15 @@ where
     if let Err(problem) = gate(&mut request) {
         return problem.response();
     }
-    if request.body().len_hint().is_some_and(|len| len > body_bytes) {
+    if request
+        .body()
+        .len_hint()
+        .is_some_and(|len| len > body_bytes)
+    {
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
-        return problem.detail(format!("at most {body_bytes} bytes are taken")).response();
+        return problem
+            .detail(format!("at most {body_bytes} bytes are taken"))
+            .response();
     }
     let is_head = request.method() == ::http::Method::HEAD;
     request.extensions_mut().insert(downstream);
@@ -142,7 +156,12 @@ fn gate(request: &mut Request) -> std::result::Result<(), Problem> {
         return bad("more than one host");
     }
     match (request.uri().authority(), &host) {
-        (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+        (Some(authority), Some(host))
+            if !authority
+                .as_str()
+                .as_bytes()
+                .eq_ignore_ascii_case(host.as_bytes()) =>
+        {
             return bad(":authority and host differ");
         }
         (Some(authority), None) => {
@@ -170,7 +189,11 @@ fn explain(act: String, cause: hyper::Error) -> Error {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&cause);
     while let Some(e) = source {
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
-            return Error::talking(Side::Downstream, act, std::io::Error::new(io.kind(), io.to_string()));
+            return Error::talking(
+                Side::Downstream,
+                act,
+                std::io::Error::new(io.kind(), io.to_string()),
+            );
         }
         source = e.source();
     }

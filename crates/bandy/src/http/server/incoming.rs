@@ -65,12 +65,16 @@ impl Source {
         self.lock().stage == Stage::Dropped
     }
 
-    /// Hands a piece over. Called when one is wanted.
-    pub(super) fn data(&self, data: Bytes) {
+    /// Hands a piece over. Called when one is wanted. This task polls the service next, and is not woken for it.
+    pub(super) fn data(&self, data: Bytes, cx: &Context<'_>) {
         let mut shared = self.lock();
         shared.left = shared
             .left
             .map(|left| left.saturating_sub(data.len() as u64));
+        shared.reader = shared
+            .reader
+            .take()
+            .filter(|reader| !reader.will_wake(cx.waker()));
         shared.put(Ok(Frame::data(data)));
     }
 

@@ -289,7 +289,9 @@ fn wrong_length(how: &str) -> Error {
 
 /// The length that the service declared for a body that is not sent.
 fn declared(fields: &::http::HeaderMap) -> Length {
-    let len = fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let len = fields
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok());
     len.map_or(Length::None, Length::Known)
 }
 

@@ -104,7 +104,7 @@ impl Upload {
                 }
                 Step::More { consumed } => wire.input.advance(consumed),
             }
-            self.poll_more(wire, limits, cx)?;
+            self.keep_pace(wire, limits)?;
             match wire.poll_read_body(cx)? {
                 Poll::Ready(0) => {
                     self.decoder.end_of_stream().map_err(malformed)?;
@@ -117,7 +117,7 @@ impl Upload {
     }
 
     /// Whether the client is fast enough.
-    fn poll_more(&mut self, wire: &Wire, limits: &HttpLimits, _cx: &Context<'_>) -> Result<()> {
+    fn keep_pace(&mut self, wire: &Wire, limits: &HttpLimits) -> Result<()> {
         let since = *self.since.get_or_insert_with(Tick::now);
         let by_rate = match limits.body_rate {
             0 => return Ok(()),
@@ -186,12 +186,12 @@ impl Upload {
                     }
                     Ok(Step::More { consumed }) => {
                         wire.input.advance(consumed);
-                        if self.poll_more(wire, limits, cx).is_err() {
-                            self.stage = Stage::Broken;
-                        } else if !matches!(ready!(wire.poll_read_body(cx)), Ok(n) if n > 0) {
-                            self.stage = Stage::Broken;
-                        } else {
-                            self.came();
+                        let is_fast = self.keep_pace(wire, limits).is_ok();
+                        let came =
+                            is_fast && matches!(ready!(wire.poll_read_body(cx)), Ok(n) if n > 0);
+                        match came {
+                            true => self.came(),
+                            false => self.stage = Stage::Broken,
                         }
                     }
                 },

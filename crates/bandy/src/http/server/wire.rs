@@ -3,12 +3,11 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, ReadBuf};
 
-use crate::error::{Error, Kind, Result, Side};
+use crate::error::Result;
 use crate::http::body::Piece;
 use crate::net::conn::Conn;
 use crate::net::{Tick, scratch};
@@ -101,7 +100,11 @@ impl Wire {
     }
 
     /// Sends what waits and then these bytes, which are not copied.
-    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<Result<()>> {
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut Bytes,
+    ) -> Poll<Result<()>> {
         while !bytes.is_empty() {
             let parts = [IoSlice::new(&self.output), IoSlice::new(bytes)];
             let parts = match self.output.is_empty() {
@@ -125,7 +128,11 @@ impl Wire {
     ) -> Poll<Result<()>> {
         ready!(self.poll_flush(cx))?;
         while !piece.is_empty() {
-            let sent = ready!(self.conn.poll_send_file(cx, piece.fd(), piece.offset(), piece.len()));
+            let sent =
+                ready!(
+                    self.conn
+                        .poll_send_file(cx, piece.fd(), piece.offset(), piece.len())
+                );
             match self.sent(sent) {
                 Ok(sent) => piece.advance(sent as u64),
                 Err(e) => return Poll::Ready(Err(e)),
@@ -136,7 +143,9 @@ impl Wire {
 
     fn sent(&self, sent: io::Result<usize>) -> Result<usize> {
         match sent {
-            Ok(0) => Err(self.conn.failed("writing to", io::ErrorKind::WriteZero.into())),
+            Ok(0) => Err(self
+                .conn
+                .failed("writing to", io::ErrorKind::WriteZero.into())),
             Ok(n) => Ok(n),
             Err(e) => Err(self.conn.failed("writing to", e)),
         }
@@ -151,12 +160,6 @@ impl Wire {
                 Watched::Waiting
             }
         }
-    }
-
-    /// The error of a peer that was too slow at something.
-    pub(super) fn too_slow(&self, what: &str, limit: Duration) -> Error {
-        let act = format!("{what} {}", self.conn.peer());
-        Error::new(Kind::TimedOut, Side::Downstream, act).because(format!("it took longer than {limit:?}"))
     }
 }
 
