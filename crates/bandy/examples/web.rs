@@ -1,5 +1,7 @@
 //! A web service: `cargo run --example web`, then `bandy ask ':8000/add?a=5&b=3'` or a browser.
 
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
+
 use bandy::http::{self, Http, Request, Response, StatusCode};
 use bandy::{Result, Server, service_fn};
 
