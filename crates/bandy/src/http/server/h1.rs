@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use super::Http;
 use super::incoming::incoming;
-use super::reply::{Asked, reply};
+use super::reply::{Terms, reply};
 use super::upload::Upload;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
@@ -17,7 +17,7 @@ use crate::limits::HttpLimits;
 use crate::net::Tick;
 use crate::net::conn::Conn;
 use crate::service::{Answer, Service};
-use crate::wire::http1::{BodyDecoder, Bounds, Length, Reject, Scan, Slots, parse_request};
+use crate::wire::http1::{self, BodyDecoder, Bounds, Length, Reject, Scan, parse_request};
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -95,7 +95,7 @@ enum After {
 /// A request's head, and what came with it.
 struct Received {
     request: Request,
-    asked: Asked,
+    asked: Terms,
     length: Length,
     expects_continue: bool,
 }
@@ -103,7 +103,7 @@ struct Received {
 impl Line {
     /// The next request.
     async fn next(&mut self, limits: &HttpLimits) -> Result<Next> {
-        let mut scan = Scan::default();
+        let mut scan = Scan::new(&bounds(limits));
         let mut deadline = match (self.served, limits.keep_alive) {
             // What came behind the last request is the beginning of this one.
             _ if !self.wire.input.is_empty() => Some(Tick::after(limits.head)),
@@ -175,8 +175,7 @@ impl Line {
         }
         let bounds = bounds(limits);
         let bytes = self.wire.input.split().freeze();
-        let mut slots = Slots::new();
-        let received = match parse_request(&bytes, &bounds, &mut slots) {
+        let received = match parse_request(&bytes, &bounds) {
             Err(reject) => Err(reject),
             Ok(None) => {
                 // Nobody else has these bytes: they go back as they are.
@@ -185,15 +184,14 @@ impl Line {
             }
             Ok(Some((head, len))) => {
                 let received = Received {
-                    asked: Asked {
-                        is_head: head.method == "HEAD",
-                        is_connect: head.method == "CONNECT",
+                    asked: Terms {
+                        what: http1::Asked::by(head.method),
                         version: head.version,
                         keep_alive: head.keep_alive,
                     },
                     length: head.length,
                     expects_continue: head.expects_continue,
-                    request: match head.to_parts(&bytes) {
+                    request: match head.to_parts(&bytes.slice(..len)) {
                         Ok(parts) => Request::from_parts(parts, Body::empty()),
                         Err(reject) => return Some(Next::Rejected(reject)),
                     },
@@ -328,7 +326,7 @@ impl Line {
     /// Goes over to another protocol. What the client sent before it was told so is not part of that.
     async fn switch(
         &mut self,
-        mut asked: Asked,
+        mut asked: Terms,
         response: Response,
         next: Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>,
         limits: &HttpLimits,
@@ -365,9 +363,8 @@ impl Line {
     }
 
     async fn last_words(&mut self, problem: Problem, limits: &HttpLimits) -> Result<()> {
-        let asked = Asked {
-            is_head: false,
-            is_connect: false,
+        let asked = Terms {
+            what: http1::Asked::Other,
             version: ::http::Version::HTTP_11,
             keep_alive: false,
         };

@@ -173,7 +173,7 @@ fn gate(request: &mut Request) -> std::result::Result<(), Problem> {
         _ => {}
     }
     if let Some(host) = request.headers().get(HOST)
-        && !crate::wire::http1::is_host(host.as_bytes())
+        && !host.to_str().is_ok_and(crate::wire::http1::is_valid_host)
     {
         return bad("the host is not one");
     }

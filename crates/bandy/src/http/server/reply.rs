@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ::http::Version;
-use ::http::header::{CONNECTION, CONTENT_LENGTH};
+use ::http::header::CONNECTION;
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
 
@@ -14,16 +14,15 @@ use super::upload::Upload;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::body::{Body, Form, Piece};
-use crate::http::{HeaderMap, Response, StatusCode};
+use crate::http::{HeaderMap, Response};
 use crate::limits::HttpLimits;
 use crate::net::{Tick, scratch};
-use crate::wire::http1::{self, Length};
+use crate::wire::http1::{self, Framing, Length, write_response_head};
 
 /// What the request said about its reply.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) is_head: bool,
-    pub(super) is_connect: bool,
+pub(super) struct Terms {
+    pub(super) what: http1::Asked,
     pub(super) version: Version,
     pub(super) keep_alive: bool,
 }
@@ -38,45 +37,25 @@ const GATHER: usize = 64 << 10;
 /// What still comes of the request's body is read meanwhile, for a service that answers as it reads.
 pub(super) async fn reply(
     wire: &mut Wire,
-    asked: Asked,
+    asked: Terms,
     response: Response,
     upload: &mut Option<Upload>,
     limits: &HttpLimits,
 ) -> Result<bool> {
     let (parts, body) = response.into_parts();
-    let is_bodiless = asked.is_head
-        || parts.status.is_informational()
-        || matches!(
-            parts.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        )
-        || (asked.is_connect && parts.status.is_success());
-    let length = match body.len_hint() {
-        // What a HEAD is told is what a GET would get, if the service said it.
-        Some(0) if is_bodiless => declared(&parts.headers),
-        Some(len) => Length::Known(len),
-        None if asked.version == Version::HTTP_11 => Length::Chunked,
-        None => Length::UntilClose,
-    };
+    let length = body.len_hint().map_or(Length::Chunked, Length::Known);
     let keep_alive = asked.keep_alive
-        && (is_bodiless || length != Length::UntilClose)
         && !wire.conn.is_ending()
         && !says_close(&parts.headers)
         && upload.as_ref().is_none_or(Upload::can_be_drained);
+    let framing = Framing::new(asked.what, asked.version, parts.status, length, keep_alive);
     let head = |out: &mut Vec<u8>| {
-        http1::write_response_head(
-            out,
-            parts.status,
-            &parts.headers,
-            length,
-            keep_alive,
-            asked.version,
-            &date::now(),
-        );
+        let date = date::now();
+        write_response_head(out, parts.status, &parts.headers, &framing, Some(&date));
     };
-    let form = match is_bodiless {
-        true => Form::Full(Bytes::new()),
-        false => body.into_form(),
+    let form = match framing.body {
+        Length::None => Form::Full(Bytes::new()),
+        _ => body.into_form(),
     };
     let mut sending = Sending {
         wire,
@@ -88,10 +67,10 @@ pub(super) async fn reply(
     match form {
         Form::Full(bytes) => sending.full(head, bytes).await?,
         Form::File(piece) if sending.wire.conn.sends_files() => sending.file(head, piece).await?,
-        Form::File(piece) => sending.stream(head, piece.into(), length).await?,
-        Form::Stream(body) => sending.stream(head, body, length).await?,
+        Form::File(piece) => sending.stream(head, piece.into(), framing.body).await?,
+        Form::Stream(body) => sending.stream(head, body, framing.body).await?,
     }
-    Ok(keep_alive)
+    Ok(framing.keep_alive)
 }
 
 /// A connection to which a response is written.
@@ -285,14 +264,6 @@ impl Frames {
 fn wrong_length(how: &str) -> Error {
     Error::new(Kind::Other, Side::Local, "sending a response")
         .because(format!("its body is {how} than its service said"))
-}
-
-/// The length that the service declared for a body that is not sent.
-fn declared(fields: &::http::HeaderMap) -> Length {
-    let len = fields
-        .get(CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse().ok());
-    len.map_or(Length::None, Length::Known)
 }
 
 fn says_close(fields: &::http::HeaderMap) -> bool {

@@ -1,199 +1,246 @@
-//! The heads of requests (RFC 9112, section 3).
+//! The head of a request, read where it lies.
 
-use ::http::request::Parts;
-use ::http::{Method, Request, Uri, Version};
 use bytes::Bytes;
-use httparse::{Header, Status};
+use http::header::HOST;
+use http::{HeaderValue, Method, Uri, Version, request};
 
-use super::fields::is_host;
-use super::head::{Bounds, Length, Said, Slots, check_line_ends, explain, map, slice};
-use super::reject::Reject;
+use super::framing::Seen;
+use super::syntax::{self, FieldLine, Fields};
+use super::{Bounds, Length, Reject, host};
 
-/// The head of a request, borrowed from the buffer that it was parsed in.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestHead<'b, 's> {
-    /// As written; a token.
+/// The longest registered method has 17 bytes (UPDATEREDIRECTREF).
+const METHOD_BYTES: usize = 32;
+
+/// The head of a request, borrowed from the buffer it was parsed in. It has passed the gate: its host is valid, its
+/// length is the only one it can be understood to have.
+#[derive(Clone, Debug)]
+pub struct RequestHead<'b> {
+    /// The method, case-sensitive.
     pub method: &'b str,
-    /// As written.
+    /// The target as it was written; [`form`](RequestHead::form) says what it is.
     pub target: &'b str,
     /// HTTP/1.0 or HTTP/1.1.
     pub version: Version,
-    /// How long its body is.
+    /// How long the body is; never [`Length::UntilClose`].
     pub length: Length,
-    /// Whether the client would keep the connection.
+    /// Whether the connection goes on after the answer, by the version and Connection.
     pub keep_alive: bool,
-    /// Whether it waits for a `100 Continue` before it sends the body.
+    /// Whether the client waits for a 100 before it sends the body. Never without a body, nor in HTTP/1.0.
     pub expects_continue: bool,
-    /// Whether it would go on in another protocol.
+    /// Whether the client offers to go on with another protocol: Connection says `upgrade` and there is an Upgrade field.
     pub upgrades: bool,
-    form: Form<'b>,
     host: Option<&'b str>,
-    fields: &'s [Header<'b>],
+    form: Form<'b>,
+    /// All of it, the last line end included.
+    head: &'b [u8],
+    /// Where the field lines begin in `head`.
+    fields_at: usize,
 }
 
-/// What a request target is (RFC 9112, section 3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a target is (RFC 9112, section 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form<'b> {
-    /// `/path?query`
+    /// `/path?query`: to this server.
     Origin,
-    /// `http://authority/path?query`: its authority counts, and not Host's.
+    /// `http://host/path?query` or `https:`: to a proxy. Whatever Host says, `authority` is the host.
     Absolute {
-        /// Host and port.
+        /// `host` or `host:port`.
         authority: &'b str,
-        /// From the path on; may be empty.
+        /// Begins with `/`, also where the target has no path.
         path_and_query: &'b str,
     },
-    /// `host:port`, of CONNECT.
+    /// `host:port`, and the method is CONNECT.
     Authority,
-    /// `*`, of OPTIONS.
+    /// `*`, and the method is OPTIONS.
     Asterisk,
 }
 
-/// The head at the start of `bytes`, and its length; `None` while it is not whole.
+/// Parses the head of a request at the start of `bytes`. `Ok(None)`: it is not whole yet. The number is how many
+/// bytes the head has; the body begins behind them.
+///
+/// One CRLF before it is skipped, and counted (RFC 9112, section 2.2). Once there is a verdict, more bytes do not
+/// change it.
 ///
 /// # Errors
-/// Why it is not taken, as soon as that can be told.
-pub fn parse_request<'b, 's>(
+///
+/// The first thing in the order of its bytes that is wrong with the head. Answer with its [`status`](Reject::status) and close.
+pub fn parse_request<'b>(
     bytes: &'b [u8],
     bounds: &Bounds,
-    slots: &'s mut Slots<'b>,
-) -> Result<Option<(RequestHead<'b, 's>, usize)>, Reject> {
-    // One empty line may stand before it (RFC 9112, section 2.2).
-    let (before, head) = match bytes.strip_prefix(b"\r\n") {
-        Some(head) => (2, head),
-        None => (0, bytes),
-    };
-    if head.first().is_some_and(|b| matches!(b, b'\r' | b'\n')) && head != b"\r" {
-        return Err(Reject::StartLine);
+) -> Result<Option<(RequestHead<'b>, usize)>, Reject> {
+    let within = bytes.get(..bounds.head_bytes).unwrap_or(bytes);
+    match parse(within, bounds)? {
+        None if within.len() == bounds.head_bytes => Err(Reject::HeadTooLarge),
+        parsed => Ok(parsed),
     }
-    let is_late = head.len() > bounds.head_bytes;
-    let head = head.get(..bounds.head_bytes).unwrap_or(head);
-    let parsed = slots.parse(bounds, head, |slots| {
-        let mut request = httparse::Request::new(&mut []);
-        let status = httparse::ParserConfig::default()
-            .parse_request_with_uninit_headers(&mut request, head, slots)
-            .map_err(explain)?;
-        Ok((
-            status,
-            request.method,
-            request.path,
-            request.version,
-            &*request.headers,
-        ))
-    });
-    let (status, method, target, version, fields) = match parsed {
-        // What is wrong with a line is said before what httparse takes a stray byte for.
-        Err(e) => {
-            check_line_ends(head)?;
-            check_version(head)?;
-            return Err(check_fold(head).err().unwrap_or(e));
-        }
-        Ok(parsed) => parsed,
+}
+
+fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>, usize)>, Reject> {
+    let Some(line) = request_line(bytes, bounds)? else {
+        return Ok(None);
     };
-    if target.map_or_else(|| partial_target(head), str::len) > bounds.target_bytes {
-        return Err(Reject::TargetTooLong);
-    }
-    let Status::Complete(len) = status else {
-        check_line_ends(head)?;
-        return match is_late {
-            true => Err(Reject::HeadTooLong),
-            false => Ok(None),
+    let RequestLine { version, .. } = line;
+    let form = form(line.method, line.target)?;
+    let mut seen = Seen::default();
+    let (mut host, mut expects_continue) = (None, false);
+    let (mut at, mut count) = (line.end, 0);
+    let end = loop {
+        let (name, value) = match syntax::field_line(bytes, at)? {
+            FieldLine::Field { name, value, next } => {
+                at = next;
+                (name, value)
+            }
+            FieldLine::End { next } => break next,
+            FieldLine::Partial => return Ok(None),
         };
-    };
-    check_line_ends(head.get(..len).unwrap_or(head))?;
-    let (Some(method), Some(target), Some(version)) = (method, target, version) else {
-        return Err(Reject::StartLine);
-    };
-    let version = match version {
-        0 => Version::HTTP_10,
-        1 => Version::HTTP_11,
-        _ => return Err(Reject::Version),
-    };
-    let said = Said::read(fields, version)?;
-    let form = form_of(method, target)?;
-    let host = match said.host {
-        Some(host) => {
-            if !is_host(host) {
-                return Err(Reject::BadHost);
-            }
-            Some(std::str::from_utf8(host).map_err(|_| Reject::BadHost)?)
+        count += 1;
+        if count > bounds.fields {
+            return Err(Reject::TooManyFields);
         }
-        None if version == Version::HTTP_11 => return Err(Reject::NoHost),
-        None => None,
-    };
-    let expects_continue = match said.expects {
-        Some(expected) if version == Version::HTTP_11 => {
-            if !expected.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Reject::Expectation);
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                if host.is_some() {
+                    return Err(Reject::HostRepeated);
+                }
+                host = Some(valid_host(value)?);
             }
-            true
+            6 if name.eq_ignore_ascii_case(b"expect") && version == Version::HTTP_11 => {
+                if !value.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(Reject::Expectation);
+                }
+                expects_continue = true;
+            }
+            _ => seen.take(name, value)?,
         }
-        _ => false,
     };
-    let length = match (said.is_chunked, said.length) {
-        (true, _) => Length::Chunked,
-        (false, Some(length)) => Length::Known(length),
-        (false, None) => Length::None,
-    };
+    if host.is_none() && version == Version::HTTP_11 {
+        return Err(Reject::HostMissing);
+    }
+    let length = seen.stated(version)?.unwrap_or(Length::None);
+    let has_body = !matches!(length, Length::None | Length::Known(0));
     let head = RequestHead {
-        method,
-        target,
+        method: line.method,
+        target: line.target,
         version,
-        keep_alive: said.keep_alive(version),
-        expects_continue: expects_continue && !matches!(length, Length::None | Length::Known(0)),
-        upgrades: said.upgrades && said.has_upgrade && version == Version::HTTP_11,
         length,
+        keep_alive: seen.keep_alive(version),
+        expects_continue: expects_continue && has_body,
+        upgrades: seen.upgrades(version),
+        host: match form {
+            Form::Absolute { authority, .. } => Some(authority),
+            Form::Authority => Some(line.target),
+            Form::Origin | Form::Asterisk => host,
+        },
         form,
-        host,
-        fields,
+        head: bytes.get(..end).unwrap_or_default(),
+        fields_at: line.end,
     };
-    Ok(Some((head, before + len)))
+    Ok(Some((head, end)))
 }
 
-/// How long the target is so far, of a request line that is not whole.
-fn partial_target(head: &[u8]) -> usize {
-    let mut words = head.split(|b| matches!(b, b' ' | b'\r' | b'\n'));
-    words.nth(1).map_or(0, <[u8]>::len)
+struct RequestLine<'b> {
+    method: &'b str,
+    target: &'b str,
+    version: Version,
+    /// Where the field lines begin.
+    end: usize,
 }
 
-/// A field line that begins with a space continues the one before it, or is none.
-fn check_fold(head: &[u8]) -> Result<(), Reject> {
-    let folds = |line: &[u8]| matches!(line, [b' ' | b'\t', ..]);
-    let mut lines = head.split(|b| *b == b'\n').skip(1);
-    match lines.any(folds) {
-        true => Err(Reject::Fold),
-        false => Ok(()),
+fn request_line<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<RequestLine<'b>>, Reject> {
+    let start = match bytes.first() {
+        None => return Ok(None),
+        Some(b'\r') if syntax::line_end(bytes)? => 2,
+        Some(b'\r') => return Ok(None),
+        Some(b'\n') => return Err(Reject::LineEnd),
+        Some(_) => 0,
+    };
+    let line = bytes.get(start..).unwrap_or_default();
+
+    let window = line.get(..=METHOD_BYTES).unwrap_or(line);
+    let (method, rest) = line.split_at(syntax::token_length(window));
+    match rest.first() {
+        _ if method.len() > METHOD_BYTES => return Err(Reject::MethodTooLong),
+        None => return Ok(None),
+        Some(b' ') if !method.is_empty() => {}
+        Some(_) => return Err(Reject::RequestLine),
+    }
+
+    let rest = rest.get(1..).unwrap_or_default();
+    let window = rest.get(..=bounds.target_bytes).unwrap_or(rest);
+    let end = window
+        .iter()
+        .position(|b| !b.is_ascii_graphic() || *b == b'#');
+    let (target, rest) = rest.split_at(end.unwrap_or(window.len()));
+    match rest.first() {
+        _ if target.len() > bounds.target_bytes => return Err(Reject::TargetTooLong),
+        None => return Ok(None),
+        Some(b' ') if !target.is_empty() => {}
+        Some(b' ' | b'\r') => return Err(Reject::RequestLine),
+        Some(b'\n') => return Err(Reject::LineEnd),
+        Some(_) => return Err(Reject::Target),
+    }
+
+    let rest = rest.get(1..).unwrap_or_default();
+    let Some(version) = version(rest).map_err(|wrong| wrong.unwrap_or(Reject::RequestLine))? else {
+        return Ok(None);
+    };
+    let end = rest.get(VERSION_BYTES..).unwrap_or_default();
+    match end.first() {
+        None => return Ok(None),
+        Some(b'\r') if syntax::line_end(end)? => {}
+        Some(b'\r') => return Ok(None),
+        Some(b'\n') => return Err(Reject::LineEnd),
+        Some(_) => return Err(Reject::RequestLine),
+    }
+    Ok(Some(RequestLine {
+        method: text(method)?,
+        target: text(target)?,
+        version,
+        end: start + method.len() + 1 + target.len() + 1 + VERSION_BYTES + 2,
+    }))
+}
+
+/// `HTTP/1.1`
+pub(super) const VERSION_BYTES: usize = 8;
+
+/// The version at the start of these bytes; `Ok(None)` when not all of it is there, `Err(None)` when it is none at all.
+pub(super) fn version(bytes: &[u8]) -> Result<Option<Version>, Option<Reject>> {
+    match bytes {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', ..] => return Ok(Some(Version::HTTP_11)),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', ..] => return Ok(Some(Version::HTTP_10)),
+        _ => {}
+    }
+    let is_so_far = |(byte, like): (&u8, &u8)| match like {
+        b'1' => byte.is_ascii_digit(),
+        like => byte == like,
+    };
+    if !bytes.iter().zip(b"HTTP/1.1").all(is_so_far) {
+        return Err(None);
+    }
+    if bytes.len() < VERSION_BYTES {
+        return Ok(None);
+    }
+    Err(Some(Reject::Version))
+}
+
+/// Bytes that were found to be ASCII.
+fn text(bytes: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(bytes).map_err(|_| Reject::RequestLine)
+}
+
+fn valid_host(value: &[u8]) -> Result<&str, Reject> {
+    let host = std::str::from_utf8(value).map_err(|_| Reject::HostInvalid)?;
+    match host::is_valid_host(host) {
+        true => Ok(host),
+        false => Err(Reject::HostInvalid),
     }
 }
 
-/// `HTTP/2.0`, `HTTP/0.9` and the like are versions, and not spoken here.
-fn check_version(head: &[u8]) -> Result<(), Reject> {
-    let line = head.split(|b| *b == b'\r').next().unwrap_or_default();
-    let last = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
-    match last {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit()
-                && minor.is_ascii_digit()
-                && (*major != b'1' || !matches!(minor, b'0' | b'1')) =>
-        {
-            Err(Reject::Version)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn form_of<'b>(method: &str, target: &'b str) -> Result<Form<'b>, Reject> {
-    let is_clean = |b: u8| b.is_ascii_graphic() && b != b'#';
-    if target.is_empty() || !target.bytes().all(is_clean) {
-        return Err(Reject::Target);
-    }
+fn form<'b>(method: &str, target: &'b str) -> Result<Form<'b>, Reject> {
     if method == "CONNECT" {
-        let has_port = target
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| !port.is_empty());
-        return match has_port && is_host(target.as_bytes()) {
+        return match host::is_host_and_port(target.as_bytes()) {
             true => Ok(Form::Authority),
-            false => Err(Reject::Target),
+            false => Err(Reject::TargetForm),
         };
     }
     if target.starts_with('/') {
@@ -202,64 +249,97 @@ fn form_of<'b>(method: &str, target: &'b str) -> Result<Form<'b>, Reject> {
     if target == "*" {
         return match method {
             "OPTIONS" => Ok(Form::Asterisk),
-            _ => Err(Reject::Target),
+            _ => Err(Reject::TargetForm),
         };
     }
     let (scheme, rest) = target.split_once("://").ok_or(Reject::Target)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(Reject::Target);
     }
-    let (authority, path_and_query) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    match is_host(authority.as_bytes()) {
+    let (authority, path_and_query) = match rest.find(['/', '?']) {
+        // A query without a path could not be written in origin form as it stands.
+        Some(at) if rest.as_bytes().get(at) == Some(&b'?') => return Err(Reject::Target),
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    match host::is_valid_host(authority) {
         true => Ok(Form::Absolute {
             authority,
             path_and_query,
         }),
-        false => Err(Reject::BadHost),
+        false => Err(Reject::Target),
     }
 }
 
-impl<'b, 's> RequestHead<'b, 's> {
-    /// Names and values in the order in which they were sent.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> + use<'b, 's> {
-        self.fields.iter().map(|field| (field.name, field.value))
+impl<'b> RequestHead<'b> {
+    /// The fields in their order, names as they were written.
+    pub fn fields(&self) -> Fields<'b> {
+        let end = self.head.len().saturating_sub(2);
+        Fields::new(self.head.get(self.fields_at..end).unwrap_or_default())
     }
 
-    /// What the request is for: of an absolute target its authority, else Host.
+    /// The host that the request is for, with its port if it has one: that of the target where it names one, else Host.
+    /// `None` only in HTTP/1.0.
     pub fn host(&self) -> Option<&'b str> {
-        match self.form {
-            Form::Absolute { authority, .. } => Some(authority),
-            _ => self.host,
-        }
+        self.host
     }
 
-    /// What its target is.
+    /// What the target is.
     pub fn form(&self) -> Form<'b> {
         self.form
     }
 
-    /// The head as the `http` crate has it. `owned` is what it was parsed in: values are slices of it. Of an absolute
-    /// target the authority stands in Host, and the path is the target.
+    /// The head as the parts of a [`http::Request`]. `owned` is the very head, as many bytes as [`parse_request`] said:
+    /// values are slices of it, and none is copied. Where the target names a host, that is what Host says afterwards
+    /// (RFC 9112, section 3.2.2).
     ///
     /// # Errors
-    /// What `http` does not take: more than 32,768 fields, a target beyond 65,534 bytes.
-    pub fn to_parts(&self, owned: &Bytes) -> Result<Parts, Reject> {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = Method::from_bytes(self.method.as_bytes()).map_err(|_| Reject::StartLine)?;
+    ///
+    /// [`Reject::Target`] and [`Reject::TooManyFields`] for what the gate lets through and the types of `http` have no place for.
+    pub fn to_parts(&self, owned: &Bytes) -> Result<request::Parts, Reject> {
+        let slice = |part: &[u8]| syntax::slice(part, self.head, owned);
+        let mut parts = request::Request::new(()).into_parts().0;
+        parts.method =
+            Method::from_bytes(self.method.as_bytes()).map_err(|_| Reject::RequestLine)?;
+        parts.uri =
+            Uri::from_maybe_shared(slice(self.target.as_bytes())).map_err(|_| Reject::Target)?;
         parts.version = self.version;
-        let target = match self.form {
-            Form::Absolute { path_and_query, .. } if path_and_query.starts_with('/') => {
-                slice(owned, path_and_query.as_bytes())
-            }
-            Form::Absolute { path_and_query, .. } => format!("/{path_and_query}").into(),
-            _ => slice(owned, self.target.as_bytes()),
-        };
-        parts.uri = Uri::from_maybe_shared(target).map_err(|_| Reject::Target)?;
-        parts.headers = map(self.fields(), owned)?;
-        if let Form::Absolute { authority, .. } = self.form {
-            let host = ::http::HeaderValue::from_str(authority).map_err(|_| Reject::BadHost)?;
-            parts.headers.insert(::http::header::HOST, host);
+        let mut fields = syntax::to_map(self.fields(), self.head, owned)?;
+        if let (Some(host), Form::Absolute { .. } | Form::Authority) = (self.host, self.form) {
+            let host = HeaderValue::from_maybe_shared(slice(host.as_bytes()));
+            fields.insert(HOST, host.map_err(|_| Reject::HostInvalid)?);
         }
+        parts.headers = fields;
         Ok(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_request() {
+        let bytes = b"\r\nPOST /a?b HTTP/1.1\r\nHost:  one.test:80 \r\nContent-Length: 5\r\nX: \r\n\r\nhello";
+        let (head, length) = parse_request(bytes, &Bounds::default())
+            .expect("valid")
+            .expect("whole");
+        assert_eq!((head.method, head.target), ("POST", "/a?b"));
+        assert_eq!(head.host(), Some("one.test:80"));
+        assert_eq!(head.length, Length::Known(5));
+        assert_eq!(&bytes[length..], b"hello");
+        let fields: Vec<_> = head.fields().collect();
+        assert_eq!(
+            fields,
+            [
+                ("Host", &b"one.test:80"[..]),
+                ("Content-Length", b"5"),
+                ("X", b"")
+            ]
+        );
+        let owned = Bytes::copy_from_slice(&bytes[..length]);
+        let parts = head.to_parts(&owned).expect("parts");
+        assert_eq!(parts.uri.path(), "/a");
+        assert_eq!(parts.headers["host"], "one.test:80");
     }
 }
