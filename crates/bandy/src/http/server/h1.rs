@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::Http;
 use super::incoming::incoming;
@@ -45,7 +45,7 @@ where
         match line.next(&http.limits).await? {
             Next::Request(received) => {
                 // Boxed: what a request needs is not kept while the connection is idle.
-                match Box::pin(line.answer(*received, http)).await? {
+                match Box::pin(line.answer(received, http)).await? {
                     After::Keep => {}
                     After::Close => break,
                     After::Fail(e) => {
@@ -76,8 +76,9 @@ struct Line {
     downstream: Option<Downstream>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "the large one is what usually comes")]
 enum Next {
-    Request(Box<Received>),
+    Request(Received),
     Http2,
     /// The client is done, or nothing more is taken from it.
     End,
@@ -98,6 +99,8 @@ struct Received {
     asked: Terms,
     length: Length,
     expects_continue: bool,
+    /// What came behind the head: of its body, and of what follows.
+    rest: Bytes,
 }
 
 impl Line {
@@ -110,23 +113,26 @@ impl Line {
             (0, _) => Some(self.opened_for(limits)),
             (_, keep_alive) => keep_alive.map(Tick::after),
         };
-        let mut is_begun = !self.wire.input.is_empty();
+        let mut came = self.wire.input.split().freeze();
+        let mut is_begun = !came.is_empty();
         poll_fn(|cx| {
             loop {
-                if !self.wire.input.is_empty() {
+                if !came.is_empty() {
                     if !std::mem::replace(&mut is_begun, true) && self.served > 0 {
                         deadline = Some(Tick::after(limits.head));
                     }
-                    if let Some(next) = self.take_head(&mut scan, limits) {
+                    if let Some(next) = self.take_head(std::mem::take(&mut came), &mut scan, limits)
+                    {
                         return Poll::Ready(Ok(next));
                     }
                 }
                 match self.wire.poll_read_head(cx) {
-                    Poll::Ready(Ok(0)) if is_begun => {
-                        return Poll::Ready(Err(self.broke_off()));
+                    Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                        came = bytes;
+                        continue;
                     }
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Next::End)),
-                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Ready(Ok(_)) if is_begun => return Poll::Ready(Err(self.broke_off())),
+                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Next::End)),
                     // Between two requests a reset is a way to leave.
                     Poll::Ready(Err(e)) if !is_begun && e.kind() == Kind::Closed => {
                         return Poll::Ready(Ok(Next::End));
@@ -161,53 +167,44 @@ impl Line {
         )
     }
 
-    /// Takes a head from the input, if there is a whole one.
-    fn take_head(&mut self, scan: &mut Scan, limits: &HttpLimits) -> Option<Next> {
-        let input = &self.wire.input;
+    /// Takes a head from what came, if there is a whole one. What is left waits in the input.
+    fn take_head(&mut self, came: Bytes, scan: &mut Scan, limits: &HttpLimits) -> Option<Next> {
         if self.may_be_h2
             && self.served == 0
-            && input.starts_with(&PREFACE[..PREFACE.len().min(input.len())])
+            && came.starts_with(&PREFACE[..PREFACE.len().min(came.len())])
         {
-            return (input.len() >= PREFACE.len()).then_some(Next::Http2);
+            let is_whole = came.len() >= PREFACE.len();
+            self.wire.input = BytesMut::from(came);
+            return is_whole.then_some(Next::Http2);
         }
-        if !scan.is_worth_parsing(input) {
+        if !scan.is_worth_parsing(&came) {
+            self.wire.input = BytesMut::from(came);
             return None;
         }
-        let bounds = bounds(limits);
-        let bytes = self.wire.input.split().freeze();
-        let received = match parse_request(&bytes, &bounds) {
-            Err(reject) => Err(reject),
+        let (head, len) = match parse_request(&came, &bounds(limits)) {
+            Err(reject) => return Some(Next::Rejected(reject)),
+            Ok(Some(parsed)) => parsed,
             Ok(None) => {
                 // Nobody else has these bytes: they go back as they are.
-                self.wire.input = BytesMut::from(bytes);
+                self.wire.input = BytesMut::from(came);
                 return None;
             }
-            Ok(Some((head, len))) => {
-                let received = Received {
-                    asked: Terms {
-                        what: http1::Asked::by(head.method),
-                        version: head.version,
-                        keep_alive: head.keep_alive,
-                    },
-                    length: head.length,
-                    expects_continue: head.expects_continue,
-                    request: match head.to_parts(&bytes.slice(..len)) {
-                        Ok(parts) => Request::from_parts(parts, Body::empty()),
-                        Err(reject) => return Some(Next::Rejected(reject)),
-                    },
-                };
-                Ok((received, bytes.slice(len..)))
-            }
         };
-        Some(match received {
-            Err(reject) => Next::Rejected(reject),
-            Ok((received, rest)) => {
-                if !rest.is_empty() {
-                    self.wire.input = BytesMut::from(&rest[..]);
-                }
-                Next::Request(Box::new(received))
-            }
-        })
+        let parts = match head.to_parts(&came.slice(..len)) {
+            Ok(parts) => parts,
+            Err(reject) => return Some(Next::Rejected(reject)),
+        };
+        Some(Next::Request(Received {
+            asked: Terms {
+                what: http1::Asked::by(head.method),
+                version: head.version,
+                keep_alive: head.keep_alive,
+            },
+            length: head.length,
+            expects_continue: head.expects_continue,
+            request: Request::from_parts(parts, Body::empty()),
+            rest: came.slice(len..),
+        }))
     }
 
     /// Has the service answer a request, and sends its response.
@@ -220,6 +217,7 @@ impl Line {
             mut asked,
             length,
             expects_continue,
+            rest,
         } = received;
         let limits = &http.limits;
         self.served += 1;
@@ -230,7 +228,7 @@ impl Line {
         let downstream = self
             .downstream
             .get_or_insert_with(|| Downstream::new(&self.wire.conn));
-        request.extensions_mut().insert(downstream.clone());
+        let downstream = downstream.clone();
         let mut upload = None;
         if let Length::Known(len) = length
             && len > limits.body_bytes
@@ -248,7 +246,8 @@ impl Line {
             .await?;
             return Ok(After::Close);
         }
-        *request.body_mut() = self.body(length, expects_continue, &mut upload, limits);
+        let body = self.body(length, rest, expects_continue, &mut upload, limits);
+        *request.body_mut() = body.that_came_over(downstream);
 
         let mut call = pin!(http.service.call(request));
         let wire = &mut self.wire;
@@ -298,25 +297,27 @@ impl Line {
     fn body(
         &mut self,
         length: Length,
+        mut rest: Bytes,
         expects_continue: bool,
         upload: &mut Option<Upload>,
         limits: &HttpLimits,
     ) -> Body {
-        let input = &mut self.wire.input;
         let len = match length {
-            Length::None | Length::Known(0) => return Body::empty(),
+            Length::None | Length::Known(0) => {
+                self.wire.keep(rest);
+                return Body::empty();
+            }
             Length::Known(len) => match usize::try_from(len) {
-                Ok(whole) if whole <= input.len() => {
-                    let body = input.split_to(whole).freeze();
-                    if input.is_empty() {
-                        *input = BytesMut::new();
-                    }
+                Ok(whole) if whole <= rest.len() => {
+                    let body = rest.split_to(whole);
+                    self.wire.keep(rest);
                     return Body::full(body);
                 }
                 _ => Some(len),
             },
             Length::Chunked | Length::UntilClose => None,
         };
+        self.wire.keep(rest);
         let (source, incoming) = incoming(len);
         let decoder = BodyDecoder::new(length, &bounds(limits));
         *upload = Some(Upload::new(source, decoder, expects_continue));

@@ -132,7 +132,8 @@ where
             .response();
     }
     let is_head = request.method() == ::http::Method::HEAD;
-    request.extensions_mut().insert(downstream);
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = body.that_came_over(downstream);
     let mut response = match service.call(request).await {
         Ok(response) => response,
         Err(e) => {

@@ -31,20 +31,29 @@ impl Wire {
         }
     }
 
-    /// Reads something into the thread's buffer and has `take` look at it there; what it leaves goes to `input`. Gives
-    /// how much came, 0 at the end.
-    pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+    /// What comes next, behind what is in `input`, which it takes along: read in the thread's buffer, and copied once its
+    /// length is known. Nothing is the end.
+    pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
         scratch::with(|buffer| {
             let mut read = ReadBuf::new(buffer);
             let conn = Pin::new(&mut self.conn);
-            match ready!(tokio::io::AsyncRead::poll_read(conn, cx, &mut read)) {
-                Ok(()) => {
-                    self.input.extend_from_slice(read.filled());
-                    Poll::Ready(Ok(read.filled().len()))
-                }
-                Err(e) => Poll::Ready(Err(self.conn.failed("reading from", e))),
+            if let Err(e) = ready!(tokio::io::AsyncRead::poll_read(conn, cx, &mut read)) {
+                return Poll::Ready(Err(self.conn.failed("reading from", e)));
             }
+            let filled = read.filled();
+            if self.input.is_empty() || filled.is_empty() {
+                return Poll::Ready(Ok(Bytes::copy_from_slice(filled)));
+            }
+            self.input.extend_from_slice(filled);
+            Poll::Ready(Ok(std::mem::take(&mut self.input).freeze()))
         })
+    }
+
+    /// Keeps what was read too much.
+    pub(super) fn keep(&mut self, rest: Bytes) {
+        if !rest.is_empty() {
+            self.input = BytesMut::from(&rest[..]);
+        }
     }
 
     /// Reads more of a body into `input`, straight from the system. 0 is the end.
