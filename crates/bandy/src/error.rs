@@ -53,6 +53,10 @@ pub enum Kind {
     Protocol,
     /// A limit was reached.
     Overload,
+    /// Somebody else has changed what was to be changed.
+    Conflict,
+    /// What was asked for was there once, and is not any more.
+    Gone,
     /// The operating system said no, in any other way.
     Io,
     /// Anything else: what a service of one's own reports.
