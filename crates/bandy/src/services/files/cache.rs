@@ -170,3 +170,74 @@ impl std::fmt::Debug for Cache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::files::Options;
+    use crate::services::files::page::{Found, find};
+    use crate::services::files::path::Path;
+    use crate::services::files::root::{Root, Wait};
+
+    /// A page that may be kept: its file has been there for longer than the clock's grain.
+    fn page() -> Arc<Page> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a"), vec![0; 1000]).expect("written");
+        let root = Root::open(folder.path()).expect("a root");
+        let options = Options::new(folder.path());
+        let path = Path::parse("/a", false).expect("a path");
+        loop {
+            match find(&root, &options, &path, Wait::Disk, None) {
+                Ok(Found::File(page)) if page.can_be_kept() => return Arc::new(page),
+                Ok(Found::File(_)) => std::thread::yield_now(),
+                _ => panic!("there is a file"),
+            }
+        }
+    }
+
+    #[test]
+    fn it_holds_so_much_and_keeps_what_is_asked_for() {
+        let cache = Cache::new(100 << 10, 1);
+        let page = page();
+        cache.keep("/wanted", &page, 0);
+        for n in 0..1000 {
+            assert!(matches!(cache.find("/wanted"), Known::Fresh(_)), "{n}");
+            cache.keep(&format!("/{n}"), &page, 0);
+            let part = cache.part();
+            assert!(part.bytes <= 100 << 10);
+            assert_eq!(part.entries.len(), part.queue.len());
+            let sum: u64 = part.entries.values().map(|entry| entry.bytes).sum();
+            assert_eq!(part.bytes, sum);
+        }
+        assert!(cache.part().entries.len() > 20);
+        assert!(matches!(cache.find("/0"), Known::Nothing));
+        cache.forget("/wanted");
+        assert!(matches!(cache.find("/wanted"), Known::Nothing));
+    }
+
+    #[test]
+    fn what_was_written_is_looked_at_again() {
+        let cache = Cache::new(1 << 20, 1);
+        let page = page();
+        cache.keep("/a", &page, cache.writes());
+        assert!(matches!(cache.find("/a"), Known::Fresh(_)));
+        let before = cache.writes();
+        cache.written();
+        assert!(matches!(cache.find("/a"), Known::Stale(_)));
+        // It was written while the file was looked at.
+        cache.keep("/a", &page, before);
+        assert!(matches!(cache.find("/a"), Known::Stale(_)));
+        cache.keep("/a", &page, cache.writes());
+        assert!(matches!(cache.find("/a"), Known::Fresh(_)));
+    }
+
+    #[test]
+    fn a_cache_of_nothing_and_one_too_small() {
+        let page = page();
+        for bytes in [0, 1, 5000] {
+            let cache = Cache::new(bytes, 1);
+            cache.keep("/a", &page, 0);
+            assert!(matches!(cache.find("/a"), Known::Nothing), "{bytes}");
+        }
+    }
+}

@@ -200,3 +200,64 @@ impl From<&fs::Stat> for State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// What names lead to: a file's content, or why not.
+    fn read(root: &Root, names: &str) -> Result<String, Errno> {
+        let opened = root.look(names.as_bytes(), Wait::Disk)?;
+        match opened.state.kind {
+            Kind::File => std::io::read_to_string(opened.file).map_err(|_| Errno::IO),
+            _ => Ok(String::new()),
+        }
+    }
+
+    #[test]
+    fn both_ways_stay_below() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("root/docs")).expect("folders");
+        std::fs::write(at("root/docs/a"), "inside").expect("written");
+        std::fs::write(at("secret"), "outside").expect("written");
+        symlink("docs", at("root/folder")).expect("a link");
+        symlink("docs/a", at("root/file")).expect("a link");
+        symlink("../secret", at("root/out")).expect("a link");
+        symlink("..", at("root/up")).expect("a link");
+        let beneath = Root::open(&at("root")).expect("a root");
+        let walking = Root::open(&at("root")).expect("a root").walking();
+        let (inside, none) = (Ok("inside".to_owned()), Ok(String::new()));
+        for (names, by_system, by_walk) in [
+            ("docs/a", &inside, true),
+            ("", &none, true),
+            ("docs", &none, true),
+            ("file", &inside, false),
+            ("folder", &none, false),
+            ("folder/a", &inside, false),
+        ] {
+            assert_eq!(read(&beneath, names), *by_system, "{names}");
+            match by_walk {
+                true => assert_eq!(read(&walking, names), *by_system, "{names}"),
+                // It follows no links.
+                false => assert!(read(&walking, names).is_err(), "{names}"),
+            }
+            assert_eq!(walking.state(names.as_bytes()).is_ok(), by_walk, "{names}");
+        }
+        for names in [
+            "out",
+            "up/secret",
+            "../secret",
+            "docs/../../secret",
+            "up",
+            "docs/a/b",
+        ] {
+            for root in [&beneath, &walking] {
+                assert!(read(root, names).is_err(), "{names} {root:?}");
+                assert!(root.state(names.as_bytes()).is_err(), "{names} {root:?}");
+            }
+        }
+        assert!(walking.look(b"docs/a", Wait::Never).is_err(), "it may wait");
+    }
+}
