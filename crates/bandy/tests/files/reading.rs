@@ -131,7 +131,8 @@ fn conditions_and_parts() {
         assert_eq!(not_modified.field("etag"), etag);
         assert_eq!(not_modified.field("content-type"), "");
         let range = ("range", "bytes=2-4");
-        let cases: &[(&[(&str, &str)], u16, &str)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+        let cases: &[Case<'_>] = &[
             (&[("if-modified-since", modified)], 304, ""),
             (&[("if-match", "\"other\"")], 412, ""),
             (&[("if-match", etag)], 200, "0123456789"),

@@ -167,7 +167,8 @@ mod tests {
         use Verdict::{Failed, Go, NotModified};
         use header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
         // What a read comes to, and what a change.
-        let cases: &[(&[(HeaderName, &str)], Verdict, Verdict)] = &[
+        type Case<'a> = (&'a [(HeaderName, &'a str)], Verdict, Verdict);
+        let cases: &[Case<'_>] = &[
             (&[], Go, Go),
             (&[(IF_MATCH, "\"a\"")], Go, Go),
             (&[(IF_MATCH, "*")], Go, Go),

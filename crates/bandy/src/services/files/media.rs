@@ -13,8 +13,12 @@ impl Media {
     pub(super) fn of(name: &[u8]) -> Media {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(name));
-        let guess = mime_guess::from_path(path).first_raw();
-        Media(guess.unwrap_or("application/octet-stream"))
+        Media(match mime_guess::from_path(path).first_raw() {
+            // RFC 9239 made them one.
+            Some("application/javascript") => "text/javascript",
+            Some(guess) => guess,
+            None => "application/octet-stream",
+        })
     }
 
     /// As `Content-Type` says it; text is taken to be UTF-8.
@@ -35,7 +39,7 @@ impl Media {
             "image" => matches!(rest, "svg+xml" | "bmp" | "x-icon"),
             "application" => {
                 let is_text = ["json", "xml"].iter().any(|end| rest.ends_with(end));
-                is_text || matches!(rest, "javascript" | "wasm" | "manifest+json" | "rtf")
+                is_text || matches!(rest, "wasm" | "rtf")
             }
             _ => false,
         }

@@ -28,14 +28,15 @@ impl Path {
     /// Reads the path of a target as it was sent. Names that begin with a dot are as good as missing unless `hidden`.
     pub(super) fn parse(target: &str, hidden: bool) -> Result<Path, Refused> {
         let target = target.strip_prefix('/').ok_or(Refused::Malformed)?;
-        let (target, is_folder) = match target.strip_suffix('/') {
-            Some(rest) => (rest, true),
-            None => (target, target.is_empty()),
-        };
         let mut names = Vec::with_capacity(target.len());
-        if target.is_empty() && is_folder {
+        if target.is_empty() {
+            let is_folder = true;
             return Ok(Path { names, is_folder });
         }
+        let (target, is_folder) = match target.strip_suffix('/') {
+            Some(rest) => (rest, true),
+            None => (target, false),
+        };
         for (n, written) in target.split('/').enumerate() {
             if n > 0 {
                 names.push(b'/');
@@ -141,7 +142,8 @@ mod tests {
     #[test]
     fn targets() {
         use Refused::{Malformed, Missing};
-        let cases: &[(&str, Result<(&[u8], bool), Refused>)] = &[
+        type Case<'a> = (&'a str, Result<(&'a [u8], bool), Refused>);
+        let cases: &[Case<'_>] = &[
             ("/", Ok((b"", true))),
             ("/a", Ok((b"a", false))),
             ("/a/", Ok((b"a", true))),

@@ -214,7 +214,7 @@ impl Staged {
             }
             let is_new = old.is_none();
             self.rename(place, is_new && asked.contains_key("if-none-match"))?;
-            self.rubbish.take().into_iter().for_each(Rubbish::is_used);
+            self.rubbish.take().into_iter().for_each(Rubbish::keep);
             inner.cache.written();
             let state = State::of(&*self.file)?;
             fs::fsync(&self.folder)?;
@@ -246,7 +246,7 @@ struct Rubbish {
 
 impl Rubbish {
     /// It became somebody's file.
-    fn is_used(mut self) {
+    fn keep(mut self) {
         self.name.clear();
     }
 }
