@@ -107,6 +107,12 @@ impl TokenHash {
         hash.as_ref().try_into().ok().map(TokenHash)
     }
 
+    /// Out of a key in the store.
+    pub(crate) fn from_text(text: &str) -> Option<TokenHash> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(TokenHash)
+    }
+
     /// For keys in the store: 43 characters of base64url.
     pub(crate) fn to_text(self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
