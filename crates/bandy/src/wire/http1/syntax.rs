@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Reject;
+use super::fields::{can_be_named, is_hop_by_hop};
 
 /// One line of a head behind its first, or of trailers.
 pub(super) enum FieldLine<'b> {
@@ -80,6 +81,24 @@ impl<'b> Fields<'b> {
     /// `lines` have passed [`field_line`].
     pub(super) fn new(lines: &'b [u8]) -> Fields<'b> {
         Fields { rest: lines }
+    }
+
+    /// Those that go on to the next hop. `looks` is whether to look for those that Connection names.
+    pub(super) fn end_to_end(
+        self,
+        looks: bool,
+    ) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
+        let all = looks.then(|| self.clone());
+        self.filter(move |(name, _)| {
+            let is_named =
+                |all: &Fields<'_>| can_be_named(name) && all.clone().name_in_connection(name);
+            !is_hop_by_hop(name) && !all.as_ref().is_some_and(is_named)
+        })
+    }
+
+    fn name_in_connection(self, name: &str) -> bool {
+        let mut connection = self.filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+        connection.any(|(_, value)| list(value).any(|m| m.eq_ignore_ascii_case(name.as_bytes())))
     }
 }
 
