@@ -103,8 +103,8 @@ pub(super) fn tunnels(asked: Asked, status: StatusCode) -> bool {
     asked == Asked::Connect && status.is_success()
 }
 
-/// Each of them is looked for among all fields when a message goes on: it must not name thousands.
-const CONNECTION_OPTIONS: usize = 32;
+/// Bytes of Connection, in all its fields. When a message goes on, every field is looked for in it.
+const CONNECTION_BYTES: usize = 1024;
 
 /// What was seen so far of the fields that frame a message. Both roles read them by the same rules.
 #[derive(Default)]
@@ -121,8 +121,8 @@ pub(super) struct Seen {
     names_protocol: bool,
     /// Connection says more than that: names of fields.
     pub(super) names_fields: bool,
-    /// How many options Connection has, in all its fields.
-    options: usize,
+    /// Bytes of Connection so far.
+    connection: usize,
 }
 
 impl Seen {
@@ -152,11 +152,11 @@ impl Seen {
     }
 
     fn connection(&mut self, value: &[u8]) -> Result<(), Reject> {
+        self.connection += value.len();
+        if self.connection > CONNECTION_BYTES {
+            return Err(Reject::ConnectionTooLarge);
+        }
         for option in syntax::list(value) {
-            self.options += 1;
-            if self.options > CONNECTION_OPTIONS {
-                return Err(Reject::TooManyOptions);
-            }
             match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => self.closes = true,
                 7 if option.eq_ignore_ascii_case(b"upgrade") => self.wants_upgrade = true,

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use super::syntax::table;
+
 /// Whether this is `host` or `host:port`: a name, an IPv4 address or an IPv6 address in brackets, and a port of at most
 /// 65535.
 ///
@@ -24,7 +26,7 @@ pub(super) fn split(host: &[u8]) -> Option<Option<u16>> {
             rest.get(1..)?
         }
         None => {
-            let end = host.iter().position(|&b| !is_name(b));
+            let end = host.iter().position(|&b| !NAME[usize::from(b)]);
             let (name, rest) = host.split_at(end.unwrap_or(host.len()));
             if name.is_empty() {
                 return None;
@@ -40,17 +42,18 @@ pub(super) fn split(host: &[u8]) -> Option<Option<u16>> {
 }
 
 fn port(digits: &[u8]) -> Option<u16> {
-    let is_short = (1..=5).contains(&digits.len());
-    if !is_short || !digits.iter().all(u8::is_ascii_digit) {
+    if !(1..=5).contains(&digits.len()) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let number = digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        Some(number * 10 + digit)
+    });
+    number?.try_into().ok()
 }
 
 /// Unreserved bytes and sub-delimiters.
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
-}
+static NAME: [bool; 256] = table(b"-._~!$&'()*+,;=");
 
 #[cfg(test)]
 mod tests {

@@ -34,8 +34,8 @@ pub enum Reject {
     HeadTooLarge,
     /// There are more fields than [`fields`](super::Bounds::fields).
     TooManyFields,
-    /// Connection has more than 32 options.
-    TooManyOptions,
+    /// Connection has more than 1 KiB in all.
+    ConnectionTooLarge,
     /// HTTP/1.1 without Host.
     HostMissing,
     /// More than one Host.
@@ -74,7 +74,7 @@ impl Reject {
     pub fn status(self) -> StatusCode {
         match self {
             Reject::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Reject::HeadTooLarge | Reject::TooManyFields | Reject::TooManyOptions => {
+            Reject::HeadTooLarge | Reject::TooManyFields | Reject::ConnectionTooLarge => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Reject::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -101,7 +101,7 @@ impl fmt::Display for Reject {
             Reject::FieldValue => "a field's value has a control character",
             Reject::HeadTooLarge => "the head is too large",
             Reject::TooManyFields => "there are too many fields",
-            Reject::TooManyOptions => "Connection has too many options",
+            Reject::ConnectionTooLarge => "Connection is too large",
             Reject::HostMissing => "there is no Host",
             Reject::HostRepeated => "there is more than one Host",
             Reject::HostInvalid => "Host is not a host and a port",
