@@ -17,6 +17,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Row};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -61,7 +62,8 @@ impl Sqlite {
         let path: Arc<Path> = path.as_path().into();
         let failures = Failures { path: path.clone() };
         create(&path).map_err(|e| failures.of_system("opening", e))?;
-        let (db, seen) = connect_writer(&path, &limits).map_err(|e| failures.refused(&e))?;
+        let (db, seen) = patiently(limits.busy, || connect_writer(&path, &limits))
+            .map_err(|e| failures.refused(&e))?;
         let (alive, threads) = mpsc::channel(1);
         let store = Sqlite {
             path: path.clone(),
@@ -300,6 +302,26 @@ fn connect(path: &Path, limits: &StoreLimits) -> rusqlite::Result<Connection> {
     db.busy_timeout(limits.busy)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(db)
+}
+
+/// What `connect` comes to, tried again while another process is in the way.
+///
+/// SQLite waits for others by itself (`busy_timeout`), but not where it changes a database to have a write-ahead log, as
+/// several do that open a new one at the same time.
+fn patiently<T>(
+    patience: Duration,
+    mut connect: impl FnMut() -> Result<T, Refused>,
+) -> Result<T, Refused> {
+    const AGAIN_AFTER: Duration = Duration::from_millis(5);
+    let since = Instant::now();
+    loop {
+        match connect() {
+            Err(refused) if refused.is_busy() && since.elapsed() < patience => {
+                thread::sleep(AGAIN_AFTER);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The connection that writes, and what it has seen of other ones' commits.
