@@ -161,6 +161,9 @@ async fn a_copy_never_replaces_the_store_itself() {
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Io);
     assert_eq!(store.last("log").await.unwrap(), 1);
+    store.close().await.unwrap();
+    let error = store.backup(&store.path("copy.db")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Closed);
     let forgetful = state::open("memory:").unwrap();
     let error = forgetful.backup(&store.path("copy.db")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);

@@ -139,6 +139,9 @@ impl Sqlite {
 
     async fn copy(&self, to: &Path) -> Result<()> {
         let turn = self.backing_up.clone().lock_owned().await;
+        if self.writes.is_closed() {
+            return Err(closed(self.failures.act("backing up")));
+        }
         let (path, to) = (self.path.clone(), to.to_owned());
         let (failures, limits) = (self.failures.clone(), self.limits.clone());
         let (answer, answered) = oneshot::channel();
@@ -157,6 +160,8 @@ impl Sqlite {
         self.writes.close();
         // Nothing is ever sent: this is the end of every thread.
         self.threads.lock().await.recv().await;
+        // A copy that was begun becomes whole.
+        drop(self.backing_up.lock().await);
         self.hints.close();
         Ok(())
     }
