@@ -9,10 +9,12 @@
 //! | bodies, in and out | [`Body`] |
 //! | whom a request came from | [`Downstream`] |
 //! | errors as `application/problem+json` (RFC 9457) | [`Problem`] |
+//! | who asks, and who knows it | [`Login`], [`Authority`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
 
 pub mod body;
 mod downstream;
+mod login;
 mod problem;
 pub mod server;
 mod switch;
@@ -21,6 +23,7 @@ mod tower;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
 pub use downstream::Downstream;
+pub use login::{Authority, Login, Who};
 pub use problem::Problem;
 pub use server::Http;
 pub use switch::Switch;
