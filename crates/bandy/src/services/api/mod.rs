@@ -55,7 +55,7 @@ struct Shared {
     records: Records,
     rows: Vec<Endpoint>,
     paths: Paths,
-    pages: page::Pages,
+    document: page::Document,
 }
 
 impl Api {
@@ -67,7 +67,7 @@ impl Api {
         let rows = endpoints(&options)?;
         Ok(Api(Arc::new(Shared {
             paths: Paths::new(&rows)?,
-            pages: page::Pages::new(&rows),
+            document: page::Document::default(),
             records: Records::new(store, &options),
             accounts,
             rows,
@@ -82,7 +82,7 @@ fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
     rows.extend(people::endpoints()?);
     rows.extend(records::endpoints()?);
     if options.testing {
-        rows.extend(testing::endpoints(options));
+        rows.extend(testing::endpoints(options)?);
     }
     rows.extend(page::endpoints());
     Ok(rows)
