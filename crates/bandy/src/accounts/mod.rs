@@ -15,17 +15,23 @@
 //! Left out on purpose: mail, second factors, login with other people's accounts. A program that wants them puts its own
 //! [`Authority`] beside this one.
 
+mod attempts;
 pub mod cookie;
+mod login;
 pub mod name;
 mod options;
+mod password;
+mod records;
+mod remembered;
 mod secret;
 mod session;
 mod user;
+mod users;
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 pub use name::NameFault;
 pub use options::{AttemptLimits, Bucket, Cost, Options};
@@ -33,184 +39,137 @@ pub use secret::{Credentials, Secret, Token};
 pub use session::{Admission, Grant, Session};
 pub use user::{Filter, Page, Refused, User};
 
-use crate::error::{Error, Kind, Result, Side};
-use crate::http::{Authority, Request, Who};
+use attempts::Attempts;
+use password::Hasher;
+use remembered::Remembered;
 
-/// All accounts of one store. Cheap to clone.
+use crate::error::Result;
+use crate::http::{Authority, Request, Who};
+use crate::state::Store;
+
+/// All accounts of one store. Cheap to clone; one value serves all event loops.
+///
+/// Its methods want to be awaited in a tokio runtime.
+///
+/// ```
+/// use bandy::accounts::{Accounts, Admission, Credentials, Options};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> bandy::Result<()> {
+/// let accounts = Accounts::open(bandy::state::open("memory:")?, Options::default())?;
+/// let ada = || Credentials::new("ada", "correct horse battery staple");
+/// accounts.register(ada()).await?.expect("neither is taken nor breaks a rule");
+///
+/// let Admission::Granted(grant) = accounts.login(ada(), None).await? else {
+///     panic!("the password is right");
+/// };
+/// let session = accounts.who(grant.token.expose()).await?.expect("it has just begun");
+/// assert_eq!(session.user.name, "ada");
+///
+/// accounts.logout(grant.token.expose()).await?;
+/// assert!(accounts.who(grant.token.expose()).await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
 
 struct Inner {
+    store: Arc<dyn Store>,
     options: Options,
+    hasher: Hasher,
+    attempts: Mutex<Attempts>,
+    remembered: Remembered,
+    clock: Clock,
+    /// When expired sessions were looked for last, in milliseconds of the clock.
+    swept: AtomicU64,
 }
 
 impl Accounts {
-    /// Accounts in this process's memory, for tests and for trying things out.
-    pub fn in_memory(options: Options) -> Accounts {
-        Accounts(Arc::new(Inner { options }))
+    /// The accounts of a store. Reads nothing yet.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`](crate::error::Kind::Usage) for a [`Cost`] that Argon2 does not allow.
+    pub fn open(store: Arc<dyn Store>, options: Options) -> Result<Accounts> {
+        Ok(Accounts(Arc::new(Inner {
+            hasher: Hasher::new(options.cost)?,
+            attempts: Mutex::new(Attempts::new(options.attempts)),
+            remembered: Remembered::new(options.remembered, options.stale),
+            clock: Clock::new(),
+            swept: AtomicU64::new(0),
+            store,
+            options,
+        })))
     }
 
     /// How they are kept.
     pub fn options(&self) -> &Options {
         &self.0.options
     }
+}
 
-    /// Makes an account for whoever asks.
-    ///
-    /// Refused: [`Closed`](Refused::Closed), [`NameTaken`](Refused::NameTaken), [`Name`](Refused::Name) (reserved names
-    /// too), and what is wrong with the password.
-    ///
-    /// # Errors
-    /// The store's; [`Kind::Overload`] when too many passwords are being hashed.
-    pub async fn register(&self, credentials: Credentials) -> Result<Result<User, Refused>> {
-        let _ = credentials;
-        Err(soon())
-    }
-
-    /// Makes an account on an operator's behalf: registration may be closed and the name reserved.
-    ///
-    /// # Errors
-    /// As [`Accounts::register`].
-    pub async fn add(
-        &self,
-        credentials: Credentials,
-        roles: Vec<String>,
-    ) -> Result<Result<User, Refused>> {
-        let _ = (credentials, roles);
-        Err(soon())
-    }
-
-    /// Begins a session, if the password is right.
-    ///
-    /// `from` is the address that asks, as far as it is known. Each login gives a token of its own; one that the
-    /// request carried before is to be ended with [`Accounts::logout`], so that nobody can make a user go on with a
-    /// session that was planted.
-    ///
-    /// # Errors
-    /// The store's; [`Kind::Overload`] when too many passwords are being hashed (503).
-    pub async fn login(&self, credentials: Credentials, from: Option<IpAddr>) -> Result<Admission> {
-        let _ = (credentials, from);
-        Err(soon())
-    }
-
-    /// Whose session this is the token of; `None` when it is nobody's, or no more.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn who(&self, token: &str) -> Result<Option<Session>> {
-        let _ = token;
-        Err(soon())
-    }
-
-    /// Ends a session. One that there is not is ended already.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn logout(&self, token: &str) -> Result<()> {
-        let _ = token;
-        Err(soon())
-    }
-
-    /// Ends all of a user's sessions.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn logout_all(&self, name: &str) -> Result<Result<User, Refused>> {
-        let _ = name;
-        Err(soon())
-    }
-
-    /// The user of this name, in any case.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn user(&self, name: &str) -> Result<Option<User>> {
-        let _ = name;
-        Err(soon())
-    }
-
-    /// A page of users in the order of their (lower-case) names, those after `after`.
-    ///
-    /// At most `limit` of them, and 1,000. With a filter a page may be short, or empty, and still have a next one.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn users(&self, after: Option<&str>, limit: usize, filter: &Filter) -> Result<Page> {
-        let _ = (after, limit, filter);
-        Err(soon())
-    }
-
-    /// Replaces a user's profile, if the account is still at the `expected` revision; without one, whatever it is at.
-    ///
-    /// Refused: [`NoSuchUser`](Refused::NoSuchUser), [`Changed`](Refused::Changed) (409 or 412),
-    /// [`ProfileLong`](Refused::ProfileLong).
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn update_profile(
-        &self,
-        name: &str,
-        expected: Option<u64>,
-        profile: Map<String, Value>,
-    ) -> Result<Result<User, Refused>> {
-        let _ = (name, expected, profile);
-        Err(soon())
-    }
-
-    /// Gives a user exactly these roles. Sessions go on, with the new roles at once.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn set_roles(&self, name: &str, roles: Vec<String>) -> Result<Result<User, Refused>> {
-        let _ = (name, roles);
-        Err(soon())
-    }
-
-    /// Keeps a user out, ending their sessions, or lets them in again.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<Result<User, Refused>> {
-        let _ = (name, disabled);
-        Err(soon())
-    }
-
-    /// Gives a user another password, ending all their sessions.
-    ///
-    /// Whoever changes their own should have shown the old one: [`Accounts::login`] checks it, and counts.
-    ///
-    /// # Errors
-    /// The store's; [`Kind::Overload`] when too many passwords are being hashed.
-    pub async fn set_password(
-        &self,
-        name: &str,
-        password: Secret,
-    ) -> Result<Result<User, Refused>> {
-        let _ = (name, password);
-        Err(soon())
-    }
-
-    /// Removes an account and ends its sessions. Gives the user as it was last.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn remove(&self, name: &str) -> Result<Result<User, Refused>> {
-        let _ = name;
-        Err(soon())
+impl Inner {
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn soon() -> Error {
-    Error::new(Kind::Other, Side::Local, "keeping accounts")
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts")
+            .field("store", &self.0.store)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
 }
 
+/// By the cookie or the bearer token that [`cookie::carried`] finds.
 impl Authority for Accounts {
     fn who<'a>(&'a self, request: &'a Request) -> Who<'a> {
-        let token = cookie::token(request.headers(), cookie::is_secure(request)).map(str::to_owned);
+        let token = cookie::token(request.headers(), cookie::is_secure(request));
         Box::pin(async move {
             let Some(token) = token else { return Ok(None) };
-            let session = self.who(&token).await?;
+            let session = self.who(token).await?;
             Ok(session.map(|session| session.user.login()))
         })
     }
 }
+
+/// The time of day for what is stored, and time since a beginning for what is not.
+struct Clock {
+    beginning: Instant,
+    /// What tests put the clock forward by, in milliseconds.
+    #[cfg(test)]
+    ahead: AtomicU64,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        Clock {
+            beginning: Instant::now(),
+            #[cfg(test)]
+            ahead: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + self.ahead()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.beginning.elapsed() + self.ahead()
+    }
+
+    #[cfg(not(test))]
+    fn ahead(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    #[cfg(test)]
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::{Error, Kind, Result, Side};
@@ -75,7 +76,7 @@ const TOKEN_LENGTH: usize = 43;
 impl Token {
     pub(crate) fn random() -> Result<Token> {
         let mut bytes = random::<32>()?;
-        let token = Token(BASE64URL_NOPAD.encode(&bytes));
+        let token = Token(BASE64_URL_SAFE_NO_PAD.encode(bytes));
         bytes.zeroize();
         Ok(token)
     }
@@ -106,9 +107,15 @@ impl TokenHash {
         hash.as_ref().try_into().ok().map(TokenHash)
     }
 
-    /// For keys in the store: 64 hexadecimal digits.
-    pub(crate) fn hex(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.0)
+    /// Out of a key in the store.
+    pub(crate) fn from_text(text: &str) -> Option<TokenHash> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(TokenHash)
+    }
+
+    /// For keys in the store: 43 characters of base64url.
+    pub(crate) fn to_text(self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 }
 
@@ -143,7 +150,7 @@ mod tests {
         let (a, b) = (Token::random().expect("one"), Token::random().expect("two"));
         assert_ne!(a.expose(), b.expose());
         assert_eq!(a.expose().len(), TOKEN_LENGTH);
-        let bytes = BASE64URL_NOPAD
+        let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(a.expose().as_bytes())
             .expect("base64url");
         assert_eq!(bytes.len(), 32);

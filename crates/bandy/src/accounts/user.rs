@@ -1,7 +1,7 @@
 //! Users, and what may be refused to them.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -48,19 +48,6 @@ impl User {
 pub(crate) fn rfc3339<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
     let text = OffsetDateTime::from(*time).format(&Rfc3339);
     to.serialize_str(&text.map_err(serde::ser::Error::custom)?)
-}
-
-/// Seconds since 1970, which is what is stored.
-pub(crate) fn unix(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
-}
-
-/// The other way round. What no clock can show becomes the beginning of time: expired.
-pub(crate) fn from_unix(seconds: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_secs(seconds))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A page of users, in the order of their names.
