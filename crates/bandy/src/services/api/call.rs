@@ -71,6 +71,11 @@ impl Call<'_> {
         self.parts.extensions.get()
     }
 
+    /// The token of a session, if one came along.
+    pub(super) fn token(&self) -> Option<&str> {
+        cookie::token(&self.parts.headers, self.is_secure())
+    }
+
     /// Whether nobody on the way can read along.
     pub(super) fn is_secure(&self) -> bool {
         self.downstream().is_some_and(Downstream::is_secure)
@@ -135,7 +140,7 @@ impl Call<'_> {
         if let Some(login) = self.parts.extensions.get::<Login>() {
             return Ok(Some(login.clone()));
         }
-        let Some(token) = cookie::token(&self.parts.headers) else {
+        let Some(token) = self.token() else {
             return Ok(None);
         };
         let session = self.api.accounts.who(token).await?;

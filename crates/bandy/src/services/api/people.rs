@@ -212,7 +212,7 @@ async fn login(call: Call<'_>, body: Body) -> Reply {
         Admission::TooMany { retry_after } => return Err(too_many(retry_after)),
     };
     // A session that was planted, or is simply old, does not go on beside this one.
-    if let Some(before) = cookie::token(&call.parts.headers) {
+    if let Some(before) = call.token() {
         call.api.accounts.logout(before).await?;
     }
     let session = &grant.session;
@@ -231,7 +231,7 @@ async fn login(call: Call<'_>, body: Body) -> Reply {
 }
 
 async fn logout(call: Call<'_>) -> Reply {
-    if let Some(token) = cookie::token(&call.parts.headers) {
+    if let Some(token) = call.token() {
         call.api.accounts.logout(token).await?;
     }
     let mut response = empty(StatusCode::NO_CONTENT);

@@ -16,7 +16,6 @@ use tokio::time::{Instant, timeout};
 use super::collection::Act;
 use super::document::Document;
 use super::{Change, check_may, log};
-use crate::accounts::cookie;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Body, HeaderValue, Login, StatusCode, header, typed};
 use crate::net::Ending;
@@ -79,7 +78,7 @@ pub(super) async fn follow(call: Call<'_>) -> Reply {
     let now = Instant::now();
     let following = Following {
         tail: tail(api.records.store.clone(), log, after),
-        token: cookie::token(&call.parts.headers).map(str::to_owned),
+        token: call.token().map(str::to_owned),
         ending: call.downstream().map(|downstream| downstream.ending().clone()),
         left: call.query("limit").map(|_| call.integer("limit", 0)),
         heartbeat: now + api.options.heartbeat,

@@ -78,9 +78,8 @@ async fn list(call: Call<'_>) -> Reply {
     let mut after = None::<String>;
     while names.len() < LISTED {
         let next = store.list("records/", after.as_deref(), 1).await?;
-        let Some(name) = next.first().and_then(|record| record.key.split('/').nth(1)) else {
-            break;
-        };
+        let Some(record) = next.first() else { break };
+        let name = record.key.split('/').nth(1).unwrap_or_default();
         after = Some(format!("records/{name}0"));
         names.insert(name.to_owned());
     }
@@ -107,13 +106,14 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
     let name = call.path("collection").into_owned();
     let rules = Collection::new(&sent, 0)?;
     let stored = Value::Object(rules.to_json()).to_string();
+    let key = collection::key(&name);
     let records = &call.api.records;
     for _ in 0..TRIES {
         let expect = expected(&call, &name, &condition).await?;
-        let written = records.store.put(&collection::key(&name), stored.clone().into(), expect);
+        let written = records.store.put(&key, stored.clone().into(), expect);
         if let Ok(revision) = written.await? {
-            records.forget(&name);
-            return Ok(answer(&name, &Collection { revision, ..rules }));
+            let rules = records.have_set(&name, Collection { revision, ..rules });
+            return Ok(answer(&name, &rules));
         }
     }
     Err(too_often())
@@ -126,7 +126,7 @@ async fn reset(call: Call<'_>) -> Reply {
     for _ in 0..TRIES {
         let expect = expected(&call, &name, &condition).await?;
         if records.store.delete(&collection::key(&name), expect).await?.is_ok() {
-            records.forget(&name);
+            records.have_set(&name, Collection::default());
             return Ok(empty(StatusCode::NO_CONTENT));
         }
     }

@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use aws_lc_rs::rand;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::condition;
-use crate::accounts::random;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Response, StatusCode, typed};
 use crate::state::Record;
@@ -167,7 +167,9 @@ fn now() -> String {
 pub(super) fn id() -> Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let parts = u64::from(since.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
-    let random = u64::from_be_bytes(random()?);
+    let mut random = [0; 8];
+    rand::fill(&mut random).map_err(|_| Error::new(Kind::Other, Side::Local, "asking the system for randomness"))?;
+    let random = u64::from_be_bytes(random);
     let milliseconds = u64::try_from(since.as_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
     Ok(format!(
         "{:08x}-{:04x}-7{parts:03x}-{:04x}-{:012x}",

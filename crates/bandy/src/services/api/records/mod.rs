@@ -99,6 +99,13 @@ impl Records {
         Ok(collection)
     }
 
+    /// Notes rules that were just set here.
+    fn have_set(&self, name: &str, collection: Collection) -> Arc<Collection> {
+        let collection = Arc::new(collection);
+        self.remember(name, collection.clone(), Instant::now());
+        collection
+    }
+
     fn remember(&self, name: &str, collection: Arc<Collection>, since: Instant) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED && !remembered.contains_key(name) {
@@ -110,11 +117,6 @@ impl Records {
             let known = Remembered { collection, since };
             remembered.insert(name.to_owned(), known);
         }
-    }
-
-    fn forget(&self, name: &str) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.remove(name);
     }
 
     async fn record(&self, collection: &str, id: &str) -> Result<Option<Document>> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::Value;
 
 use super::filter::field;
@@ -107,12 +107,12 @@ impl Rank {
     pub(super) fn cursor(&self) -> String {
         let values = self.values.iter().cloned();
         let all = values.chain([Value::from(self.id.as_str())]);
-        BASE64URL_NOPAD.encode(Value::from_iter(all).to_string().as_bytes())
+        BASE64_URL_SAFE_NO_PAD.encode(Value::from_iter(all).to_string().as_bytes())
     }
 
     /// A cursor of this order.
     pub(super) fn parse(cursor: &str, order: &Order) -> Option<Rank> {
-        let text = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
+        let text = BASE64_URL_SAFE_NO_PAD.decode(cursor.as_bytes()).ok()?;
         let mut values: Vec<Value> = serde_json::from_slice(&text).ok()?;
         let Some(Value::String(id)) = values.pop() else {
             return None;

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use futures_util::{StreamExt, stream};
 use http_body::{Frame, SizeHint};
 use http_body_util::StreamBody;
@@ -108,7 +108,7 @@ pub(super) async fn basic(call: Call<'_>) -> Reply {
     let (user, password) = (call.path("user"), call.path("password"));
     let given = call.field(header::AUTHORIZATION).and_then(|given| given.split_once(' '));
     let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    let given = given.and_then(|(_, given)| BASE64.decode(given.trim().as_bytes()).ok());
+    let given = given.and_then(|(_, given)| BASE64_STANDARD.decode(given.trim().as_bytes()).ok());
     if given.as_deref() != Some(format!("{user}:{password}").as_bytes()) {
         let stop = Stop::new(StatusCode::UNAUTHORIZED, "these are not the name and the password in the path");
         let how = HeaderValue::from_static("Basic realm=\"testing\", charset=\"UTF-8\"");

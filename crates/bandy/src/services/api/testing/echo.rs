@@ -1,6 +1,6 @@
 //! `/echo`: the request, as the server saw it.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
@@ -65,7 +65,7 @@ async fn echo(call: Call<'_>, body: Body) -> Reply {
         "body",
         match str::from_utf8(&body) {
             Ok(text) => json!({"bytes": body.len(), "text": text}),
-            Err(_) => json!({"bytes": body.len(), "base64": BASE64.encode(&body)}),
+            Err(_) => json!({"bytes": body.len(), "base64": BASE64_STANDARD.encode(&body)}),
         },
     );
     let media_type = call.field(header::CONTENT_TYPE).unwrap_or_default();
