@@ -1,6 +1,7 @@
 //! The services that come with Bandy, one a file, and what each can stand on.
 
 pub mod answers;
+pub mod api;
 mod build;
 pub mod chargen;
 pub mod discard;
