@@ -406,6 +406,31 @@ async fn what_failed_of_our_own_fault_is_no_attempt() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_password_can_be_checked_without_a_session() -> Result<()> {
+    let accounts = accounts();
+    accounts.register(ada()).await?.expect("registered");
+    let checked = accounts.check(ada(), None).await?;
+    assert!(matches!(checked, Admission::Granted(user) if user.name == "ada"));
+    assert_eq!(
+        accounts.0.store.list("accounts/session", None, 10).await?,
+        []
+    );
+    for _ in 0..5 {
+        let wrong = Credentials::new("ada", "wrong horse");
+        assert!(matches!(
+            accounts.check(wrong, None).await?,
+            Admission::Wrong
+        ));
+    }
+    let limited = accounts.login(ada(), None).await?;
+    assert!(
+        matches!(limited, Admission::TooMany { .. }),
+        "both are counted together"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_hash_of_another_cost_is_replaced_at_login() -> Result<()> {
     let before = accounts();
     before.register(ada()).await?.expect("registered");
