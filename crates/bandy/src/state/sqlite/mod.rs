@@ -343,7 +343,8 @@ fn copy(path: &Path, to: &Path, failures: &Failures, limits: &StoreLimits) -> Re
             let error = Error::new(Kind::Usage, Side::Local, act());
             return Err(CopyFailed::Known(error.because("its path is not UTF-8")));
         };
-        let db = connect_reader(path, limits)?;
+        // It only reads this file, but SQLite holds what it writes to be written by the same connection.
+        let db = connect(path, limits)?;
         db.execute("VACUUM INTO ?1", [name])?;
         Ok(())
     });
