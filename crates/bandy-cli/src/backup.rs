@@ -34,8 +34,8 @@ pub fn backup(args: &BackupArgs) -> Result<Code, Error> {
     let store = store::open(&args.store, false)?;
     store::block_on(async {
         let done = store.backup(&args.file).await;
-        store.close().await;
-        done
+        let closed = store.close().await;
+        done.and(closed)
     })??;
     report::result(&format!("wrote {}\n", args.file.display()))
 }

@@ -97,8 +97,10 @@ pub fn user(args: &UserArgs) -> Result<Code, Error> {
     store::block_on(async {
         let accounts = Accounts::open(store.clone(), Options::default())?;
         let done = run(&accounts, &args.command).await;
-        store.close().await;
-        report::result(&done?)
+        let closed = store.close().await;
+        let text = done?;
+        closed?;
+        report::result(&text)
     })?
 }
 

@@ -145,7 +145,7 @@ async fn beside_a_server_and_after_its_restart() {
     };
 
     drop(server);
-    store.close().await;
+    store.close().await.expect("closed");
     let (_store, server) = open();
     assert!(
         roles(&server, &grant.token).await.is_some(),
