@@ -13,6 +13,7 @@
 //! | requests that another site's page made | [`same_origin`] |
 //! | which service answers, and on which conditions | [`router`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
+//! | WebSocket at a path of an HTTP server | [`websocket`] |
 
 pub mod body;
 mod downstream;
@@ -23,6 +24,7 @@ pub mod same_origin;
 pub mod server;
 mod switch;
 mod tower;
+mod websocket;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
@@ -33,6 +35,7 @@ pub use router::{Route, Router};
 pub use server::Http;
 pub use switch::Switch;
 pub use tower::{Tower, tower};
+pub use websocket::websocket;
 
 /// A request, with its body still to come.
 pub type Request = ::http::Request<Body>;
