@@ -71,7 +71,9 @@ use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use crate::error::{Error, Kind, Plain, Result, Side};
-use crate::http::{Body, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use crate::http::{
+    Body, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, same_origin,
+};
 use crate::service::Service;
 use answer::answer;
 use cache::{Cache, Known};
@@ -284,6 +286,18 @@ impl Service<Request> for Files {
     async fn call(&self, request: Request) -> Result<Response> {
         if let Some(response) = self.quick(&request) {
             return Ok(response);
+        }
+        let Options {
+            upload,
+            delete,
+            ref origins,
+            ..
+        } = self.0.options;
+        if same_origin::changes_something(request.method())
+            && (upload || delete)
+            && let Err(stop) = origin::check(&request, origins)
+        {
+            return stop.into_result();
         }
         let (head, body) = request.into_parts();
         Box::pin(self.answer(head, body))
