@@ -35,6 +35,18 @@ pub fn stdin() -> Result<mpsc::Receiver<io::Result<Bytes>>, Error> {
     }
 }
 
+/// Whether stdin is a file, a pipe or a socket: something that was put there to be read.
+pub fn is_redirected() -> bool {
+    use rustix::fs::{FileType, fstat};
+    fstat(io::stdin().as_fd()).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        matches!(
+            kind,
+            FileType::RegularFile | FileType::Fifo | FileType::Socket
+        )
+    })
+}
+
 /// A file's bytes as they come.
 pub fn chunks(mut file: File) -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, chunks) = mpsc::channel(CHUNKS);

@@ -7,17 +7,20 @@
 //! | what | where |
 //! |---|---|
 //! | bodies, in and out | [`Body`] |
+//! | asking over a connection | [`client::Connection`] |
 //! | whom a request came from | [`Downstream`] |
 //! | errors as `application/problem+json` (RFC 9457) | [`Problem`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
 
 pub mod body;
+pub mod client;
 mod downstream;
 mod problem;
 pub mod server;
 mod switch;
 mod tower;
 
+pub use ::http::uri::InvalidUri;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
 pub use downstream::Downstream;

@@ -5,7 +5,7 @@ use bandy::error::Error;
 use bandy::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::content::{self, Content};
-use super::form::{self, Form};
+use super::form::{self, Form, Part};
 use super::item::{self, Item, Source, Value};
 use super::options::HttpOptions;
 use super::{media, nested, url};
@@ -21,6 +21,8 @@ pub struct Question {
     pub content: Content,
     /// What the body is, unless the user says it.
     pub kind: Option<String>,
+    /// What a multipart body was made of.
+    pub form: Option<Vec<Part>>,
     /// What is liked best as an answer.
     accept: &'static str,
     /// Whether encodings are offered. Not for a file, of which parts may be asked for.
@@ -99,12 +101,16 @@ impl Question {
             let act = format!("asking `{}`", typed.url.escape_debug());
             report::usage(act, e.to_string(), e.hint())
         })?;
+        let form = body.multipart();
         let (content, kind) = match whole {
             None => body.content(has_data)?,
+            // What is printed to be run elsewhere reads its own stdin.
+            Some(Whole::Stdin) if options.curl => (Content::stdin_unread(), None),
             Some(Whole::Stdin) => stdin(options).await?,
-            Some(Whole::File(path)) => {
-                (Content::file(&path)?, media::of_file(&path).map(str::to_owned))
-            }
+            Some(Whole::File(path)) => (
+                Content::file(&path)?,
+                media::of_file(&path).map(str::to_owned),
+            ),
         };
         let is_json = kind.as_deref() == Some("application/json");
         let usual = match content.is_some() {
@@ -117,6 +123,7 @@ impl Question {
             own,
             content,
             kind,
+            form,
             accept: match is_json {
                 true => "application/json, */*;q=0.5",
                 false => "*/*",
@@ -130,17 +137,26 @@ impl Question {
     pub fn fields(&self, cookies: Option<HeaderValue>) -> Vec<(HeaderName, HeaderValue)> {
         let mut fields = Vec::new();
         let mut add = |name, value: Option<HeaderValue>| fields.extend(value.map(|v| (name, v)));
-        add(header::HOST, HeaderValue::try_from(url::authority(&self.url)).ok());
+        add(
+            header::HOST,
+            HeaderValue::try_from(url::authority(&self.url)).ok(),
+        );
         let agent = concat!("bandy/", env!("CARGO_PKG_VERSION"));
         add(header::USER_AGENT, Some(HeaderValue::from_static(agent)));
         add(header::ACCEPT, Some(HeaderValue::from_static(self.accept)));
         if self.encodings {
-            add(header::ACCEPT_ENCODING, Some(HeaderValue::from_static(ENCODINGS)));
+            add(
+                header::ACCEPT_ENCODING,
+                Some(HeaderValue::from_static(ENCODINGS)),
+            );
         }
         add(header::AUTHORIZATION, self.authorization.clone());
         add(header::COOKIE, cookies);
         if self.content.is_some() {
-            let kind = self.kind.as_deref().and_then(|kind| HeaderValue::try_from(kind).ok());
+            let kind = self
+                .kind
+                .as_deref()
+                .and_then(|kind| HeaderValue::try_from(kind).ok());
             add(header::CONTENT_TYPE, kind);
         }
         let is_chunked = |(name, value): &(HeaderName, Option<HeaderValue>)| {
@@ -151,7 +167,10 @@ impl Question {
             Some(_) if self.own.iter().any(is_chunked) => {}
             Some(len) if has_length => add(header::CONTENT_LENGTH, Some(HeaderValue::from(len))),
             Some(_) => {}
-            None => add(header::TRANSFER_ENCODING, Some(HeaderValue::from_static("chunked"))),
+            None => add(
+                header::TRANSFER_ENCODING,
+                Some(HeaderValue::from_static("chunked")),
+            ),
         }
         // The user's own replace what would be sent by itself, where it would stand.
         let mut placed: Vec<&HeaderName> = Vec::new();
@@ -183,6 +202,7 @@ impl Question {
     /// The same without a body: what a redirect makes of it.
     pub fn drop_body(&mut self) {
         self.content = Content::Nothing;
+        self.form = None;
         self.own.retain(|(name, _)| {
             !name.as_str().starts_with("content-") && *name != header::TRANSFER_ENCODING
         });
@@ -236,7 +256,11 @@ fn method(typed: Option<&str>) -> Result<Option<Method>, Error> {
             "ask the endpoint behind the proxy",
         )),
         // Letters only, as the caller looked.
-        Err(e) => Err(report::usage(format!("asking with {typed}"), e.to_string(), "write GET, POST, ...")),
+        Err(e) => Err(report::usage(
+            format!("asking with {typed}"),
+            e.to_string(),
+            "write GET, POST, ...",
+        )),
     }
 }
 
@@ -251,7 +275,10 @@ fn take(
         Value::Header(source) => {
             let value = read(source)?;
             let value = value.trim();
-            own.push((field_name(&item.name)?, Some(field_value(&item.typed, value)?)));
+            own.push((
+                field_name(&item.name)?,
+                Some(field_value(&item.typed, value)?),
+            ));
         }
         Value::NoHeader => own.push((field_name(&item.name)?, None)),
         Value::EmptyHeader => {
@@ -378,10 +405,23 @@ impl Fields {
         match self {
             Fields::Form { form, .. } => form.file(name, path, kind),
             Fields::Json(_) => Err(report::usage(
-                format!("sending the file `{}`", form::base_name(path).escape_debug()),
+                format!(
+                    "sending the file `{}`",
+                    form::base_name(path).escape_debug()
+                ),
                 "JSON has no place for files",
                 "add --form; name=@file takes its text, and name\\@... is not a file",
             )),
+        }
+    }
+
+    /// The parts of what will be multipart.
+    fn multipart(&self) -> Option<Vec<Part>> {
+        match self {
+            Fields::Form { form, is_multipart } if *is_multipart || form.has_files() => {
+                Some(form.parts())
+            }
+            _ => None,
         }
     }
 
@@ -398,7 +438,10 @@ impl Fields {
                     let kind = format!("multipart/form-data; boundary={boundary}");
                     Ok((form.multipart(&boundary), Some(kind)))
                 }
-                false => Ok((Content::bytes(form.urlencoded()), Some(form_type().to_owned()))),
+                false => Ok((
+                    Content::bytes(form.urlencoded()),
+                    Some(form_type().to_owned()),
+                )),
             },
         }
     }

@@ -27,7 +27,11 @@ pub enum Content {
 #[derive(Debug, Clone)]
 pub enum Piece {
     Bytes(Bytes),
-    File { name: String, file: Arc<File>, len: u64 },
+    File {
+        name: String,
+        file: Arc<File>,
+        len: u64,
+    },
 }
 
 /// Stdin, or a file that is none (`@/dev/fd/3`).
@@ -40,6 +44,8 @@ pub struct Once {
 
 /// What is read of a body at a time may be this many pieces ahead of the server.
 const AHEAD: usize = 2;
+/// How long stdin may be silent before it is said that it is waited for.
+const NOTICE: std::time::Duration = std::time::Duration::from_secs(2);
 /// What is shown of a request's body.
 const SHOWN_MAX: u64 = 64 << 10;
 
@@ -78,11 +84,25 @@ impl Content {
     /// What the system says of stdin.
     pub async fn stdin() -> Result<Content> {
         let mut rest = input::stdin()?;
-        match rest.recv().await {
+        let first = match tokio::time::timeout(NOTICE, rest.recv()).await {
+            Ok(first) => first,
+            Err(_) => {
+                report::note(
+                    "waiting for stdin, which is the body; with `< /dev/null` there is none",
+                );
+                rest.recv().await
+            }
+        };
+        match first {
             None => Ok(Content::Nothing),
             Some(Ok(first)) => Ok(Content::Once(Some(Once { first, rest }))),
             Some(Err(e)) => Err(unreadable("stdin", e)),
         }
+    }
+
+    /// Stdin without a look at it, for those who only tell of it.
+    pub fn stdin_unread() -> Content {
+        Content::Once(None)
     }
 
     /// Whether there is a body at all, if an empty one.
@@ -189,6 +209,14 @@ impl Piece {
         }
     }
 
+    /// Its bytes, where they are in memory.
+    pub fn known(&self) -> Bytes {
+        match self {
+            Piece::Bytes(bytes) => bytes.clone(),
+            Piece::File { .. } => Bytes::new(),
+        }
+    }
+
     fn show(&self, out: &mut Vec<u8>) {
         match self {
             Piece::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -249,7 +277,9 @@ fn unreadable(name: &str, cause: io::Error) -> Error {
         io::ErrorKind::InvalidData => "only text can be part of an item; send it as a file",
         _ => "see the system's message",
     };
-    Error::new(Kind::Usage, Side::Local, act).because(cause).hint(hint)
+    Error::new(Kind::Usage, Side::Local, act)
+        .because(cause)
+        .hint(hint)
 }
 
 fn spent() -> Error {

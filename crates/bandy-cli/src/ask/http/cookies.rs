@@ -85,7 +85,9 @@ impl Jar {
 
 impl Cookie {
     fn parse(set_cookie: &str, from: &Endpoint, now: SystemTime) -> Option<Cookie> {
-        if set_cookie.len() > COOKIE_BYTES_MAX || set_cookie.contains(|c: char| c.is_control() && c != '\t') {
+        if set_cookie.len() > COOKIE_BYTES_MAX
+            || set_cookie.contains(|c: char| c.is_control() && c != '\t')
+        {
             return None;
         }
         let mut parts = set_cookie.split(';');
@@ -161,7 +163,9 @@ impl Cookie {
             true => host == self.domain,
             false => domain_matches(&host, &self.domain),
         };
-        is_domain && path_matches(url::path(to), &self.path) && (!self.secure || to.scheme().is_secure())
+        is_domain
+            && path_matches(url::path(to), &self.path)
+            && (!self.secure || to.scheme().is_secure())
     }
 
     fn is_over(&self, now: SystemTime) -> bool {
@@ -170,7 +174,8 @@ impl Cookie {
 }
 
 fn starts_with_ignoring_case(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn host(of: &Endpoint) -> Option<String> {
@@ -181,7 +186,9 @@ fn host(of: &Endpoint) -> Option<String> {
 }
 
 fn seconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -190,7 +197,9 @@ fn domain_matches(host: &str, domain: &str) -> bool {
     if host == domain {
         return true;
     }
-    let is_below = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    let is_below = host
+        .strip_suffix(domain)
+        .is_some_and(|rest| rest.ends_with('.'));
     is_below && host.parse::<IpAddr>().is_err()
 }
 
@@ -228,17 +237,25 @@ fn max_age(value: &str, now: SystemTime) -> Option<i64> {
 }
 
 /// A date however it is written (section 5.1.1), in seconds since 1970.
-fn date(value: &str) -> Option<i64> {
+pub fn date(value: &str) -> Option<i64> {
     let is_delimiter = |c: char| !(c.is_ascii_alphanumeric() || c == ':' || !c.is_ascii());
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for token in value.split(is_delimiter).filter(|token| !token.is_empty()) {
-        if time.is_none() && let Some(found) = time_of(token) {
+        if time.is_none()
+            && let Some(found) = time_of(token)
+        {
             time = Some(found);
-        } else if day.is_none() && let Some(found) = number(token, 1, 2) {
+        } else if day.is_none()
+            && let Some(found) = number(token, 1, 2)
+        {
             day = Some(found);
-        } else if month.is_none() && let Some(found) = month_of(token) {
+        } else if month.is_none()
+            && let Some(found) = month_of(token)
+        {
             month = Some(found);
-        } else if year.is_none() && let Some(found) = number(token, 2, 4) {
+        } else if year.is_none()
+            && let Some(found) = number(token, 2, 4)
+        {
             year = Some(match found {
                 70..=99 => found + 1900,
                 0..=69 => found + 2000,
@@ -248,9 +265,13 @@ fn date(value: &str) -> Option<i64> {
     }
     let year = year.filter(|year| *year >= 1601)?;
     let date = Date::from_calendar_date(i32::from(year), month?, u8::try_from(day?).ok()?).ok()?;
-    Some(PrimitiveDateTime::new(date, time?).assume_utc().unix_timestamp())
-        .filter(|at| *at >= OffsetDateTime::UNIX_EPOCH.unix_timestamp())
-        .or(Some(0))
+    Some(
+        PrimitiveDateTime::new(date, time?)
+            .assume_utc()
+            .unix_timestamp(),
+    )
+    .filter(|at| *at >= OffsetDateTime::UNIX_EPOCH.unix_timestamp())
+    .or(Some(0))
 }
 
 /// `token`'s leading digits, if they are this many.
@@ -314,8 +335,18 @@ mod tests {
             ("a=1; Domain=b.c", "http://evil/", "http://b.c/", None),
             ("a=1; Domain=b.c", "http://xb.c/", "http://b.c/", None),
             ("a=1; Domain=c", "http://b.c/", "http://c/", None),
-            ("a=1; Domain=0.0.1", "http://127.0.0.1/", "http://127.0.0.1/", None),
-            ("a=1; Domain=localhost", "http://localhost/", "http://localhost/", CAME),
+            (
+                "a=1; Domain=0.0.1",
+                "http://127.0.0.1/",
+                "http://127.0.0.1/",
+                None,
+            ),
+            (
+                "a=1; Domain=localhost",
+                "http://localhost/",
+                "http://localhost/",
+                CAME,
+            ),
             // Paths.
             ("a=1", "http://h/x/y", "http://h/x/z", CAME),
             ("a=1", "http://h/x/y", "http://h/", None),
@@ -332,16 +363,35 @@ mod tests {
             ("a=1; Max-Age=0", "http://h/", "http://h/", None),
             ("a=1; Max-Age=-5", "http://h/", "http://h/", None),
             ("a=1; Max-Age=x", "http://h/", "http://h/", CAME),
-            ("a=1; Expires=Wed, 21 Oct 2015 07:28:00 GMT", "http://h/", "http://h/", None),
-            ("a=1; Expires=Wed, 21-Oct-45 07:28:00 GMT", "http://h/", "http://h/", CAME),
-            ("a=1; Max-Age=9; Expires=Wed, 21 Oct 2015 07:28:00 GMT", "http://h/", "http://h/", CAME),
+            (
+                "a=1; Expires=Wed, 21 Oct 2015 07:28:00 GMT",
+                "http://h/",
+                "http://h/",
+                None,
+            ),
+            (
+                "a=1; Expires=Wed, 21-Oct-45 07:28:00 GMT",
+                "http://h/",
+                "http://h/",
+                CAME,
+            ),
+            (
+                "a=1; Max-Age=9; Expires=Wed, 21 Oct 2015 07:28:00 GMT",
+                "http://h/",
+                "http://h/",
+                CAME,
+            ),
             ("a=1; Expires=soon", "http://h/", "http://h/", CAME),
             // No cookies.
             ("a", "http://h/", "http://h/", None),
             ("=", "http://h/", "http://h/", None),
             ("a=1\u{7}", "http://h/", "http://h/", None),
         ] {
-            assert_eq!(back(set, from, to).as_deref(), comes, "{set} from {from} to {to}");
+            assert_eq!(
+                back(set, from, to).as_deref(),
+                comes,
+                "{set} from {from} to {to}"
+            );
         }
     }
 

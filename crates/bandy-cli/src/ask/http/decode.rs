@@ -46,10 +46,7 @@ impl Encoding {
 ///
 /// # Errors
 /// What the zstd library says of its own making.
-pub fn reader(
-    encodings: &[Encoding],
-    chunks: Receiver<Bytes>,
-) -> io::Result<Box<dyn Read + Send>> {
+pub fn reader(encodings: &[Encoding], chunks: Receiver<Bytes>) -> io::Result<Box<dyn Read + Send>> {
     let mut reader: Box<dyn Read + Send> = Box::new(Chunks {
         chunks,
         at: Bytes::new(),
@@ -128,7 +125,9 @@ mod tests {
     fn decoded(encodings: &[Encoding], bytes: &[u8], cut: usize) -> io::Result<Vec<u8>> {
         let (sender, chunks) = tokio::sync::mpsc::channel(bytes.len() / cut + 1);
         for chunk in bytes.chunks(cut) {
-            sender.try_send(Bytes::copy_from_slice(chunk)).expect("room");
+            sender
+                .try_send(Bytes::copy_from_slice(chunk))
+                .expect("room");
         }
         drop(sender);
         let mut out = Vec::new();
@@ -147,7 +146,10 @@ mod tests {
         let text = b"Hello, hello, hello! ".repeat(1000);
         let zstd = zstd::encode_all(&text[..], 1).expect("encoded");
         for cut in [1, 7, 4096] {
-            assert_eq!(decoded(&[Encoding::Gzip], &gzip(&text), cut).expect("gzip"), text);
+            assert_eq!(
+                decoded(&[Encoding::Gzip], &gzip(&text), cut).expect("gzip"),
+                text
+            );
             assert_eq!(decoded(&[Encoding::Zstd], &zstd, cut).expect("zstd"), text);
             let both = gzip(&zstd);
             let both = decoded(&[Encoding::Zstd, Encoding::Gzip], &both, cut);
@@ -155,7 +157,10 @@ mod tests {
         }
         // `printf 'Hello' | brotli`, as a stored block.
         let brotli = b"\x0b\x02\x80Hello\x03";
-        assert_eq!(decoded(&[Encoding::Brotli], brotli, 2).expect("br"), b"Hello");
+        assert_eq!(
+            decoded(&[Encoding::Brotli], brotli, 2).expect("br"),
+            b"Hello"
+        );
     }
 
     #[test]
@@ -171,7 +176,10 @@ mod tests {
     #[test]
     fn names() {
         let all = |field: &'static str| Encoding::all([field].into_iter());
-        assert_eq!(all("gzip, BR"), Some(vec![Encoding::Gzip, Encoding::Brotli]));
+        assert_eq!(
+            all("gzip, BR"),
+            Some(vec![Encoding::Gzip, Encoding::Brotli])
+        );
         assert_eq!(all("identity"), Some(vec![]));
         assert_eq!(all("compress"), None);
         assert_eq!(all("gzip,gzip,gzip,gzip"), None);

@@ -22,6 +22,22 @@ enum Field {
     },
 }
 
+/// A part of a form, as a person would name it.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Text(String, String),
+    File {
+        name: String,
+        path: String,
+        kind: String,
+    },
+}
+
+fn kind_of<'a>(path: &str, said: Option<&'a str>) -> &'a str {
+    said.or_else(|| media::of_file(path))
+        .unwrap_or("application/octet-stream")
+}
+
 impl Form {
     /// A field of text.
     pub fn text(&mut self, name: &str, text: String) {
@@ -63,6 +79,19 @@ impl Form {
         out
     }
 
+    /// What its parts are, for those who tell of it.
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |(name, field): &(String, Field)| match field {
+            Field::Text(text) => Part::Text(name.clone(), text.clone()),
+            Field::File { path, kind, .. } => Part::File {
+                name: name.clone(),
+                path: path.clone(),
+                kind: kind_of(path, kind.as_deref()).to_owned(),
+            },
+        };
+        self.fields.iter().map(part).collect()
+    }
+
     /// As parts with this boundary between.
     pub fn multipart(self, boundary: &str) -> Content {
         let mut pieces = Vec::new();
@@ -78,9 +107,8 @@ impl Form {
                     text.push_str(&value);
                 }
                 Field::File { path, kind, piece } => {
-                    let kind = kind.as_deref().or_else(|| media::of_file(&path));
+                    let kind = kind_of(&path, kind.as_deref());
                     text.push_str(&format!("; filename=\"{}\"\r\n", quoted(base_name(&path))));
-                    let kind = kind.unwrap_or("application/octet-stream");
                     text.push_str(&format!("Content-Type: {}\r\n\r\n", one_line(kind)));
                     pieces.push(Piece::Bytes(Bytes::from(std::mem::take(&mut text))));
                     pieces.push(piece);

@@ -48,9 +48,7 @@ pub enum Source {
 }
 
 /// In the order in which they are tried: of two that begin at one place the longer is first.
-const SEPARATORS: [&str; 10] = [
-    ":=@", "==@", ":=", "==", "=@", ":@", "=", "@", ":", ";",
-];
+const SEPARATORS: [&str; 10] = [":=@", "==@", ":=", "==", "=@", ":@", "=", "@", ":", ";"];
 
 impl Item {
     /// Whether the item is a part of the body.
@@ -92,7 +90,12 @@ pub fn parse(typed: &str) -> Result<Item, Error> {
         ":" if value.is_empty() => Value::NoHeader,
         ":" => Value::Header(here(value)),
         ";" if value.is_empty() => Value::EmptyHeader,
-        ";" => return Err(wrong("a header without a value ends with `;`", "write `Header;`, or `Header:value`")),
+        ";" => {
+            return Err(wrong(
+                "a header without a value ends with `;`",
+                "write `Header;`, or `Header:value`",
+            ));
+        }
         _ => {
             let (path, kind) = match value.rsplit_once(";type=") {
                 Some((path, kind)) => (path.to_owned(), Some(kind.to_owned())),

@@ -41,7 +41,10 @@ const BY_EXTENSION: [(&str, &str); 32] = [
 pub fn of_file(path: &str) -> Option<&'static str> {
     let extension = Path::new(path).extension()?.to_str()?.to_ascii_lowercase();
     let found = BY_EXTENSION.binary_search_by(|(known, _)| (*known).cmp(extension.as_str()));
-    found.ok().and_then(|at| BY_EXTENSION.get(at)).map(|(_, kind)| *kind)
+    found
+        .ok()
+        .and_then(|at| BY_EXTENSION.get(at))
+        .map(|(_, kind)| *kind)
 }
 
 /// The type of something that has no name, by its first bytes.
@@ -114,7 +117,10 @@ mod tests {
     #[test]
     fn beginnings_and_types() {
         assert_eq!(of_bytes(b" {\"a\":1}"), "application/json");
-        assert_eq!(of_bytes("gr\u{fc}n".as_bytes()), "text/plain; charset=utf-8");
+        assert_eq!(
+            of_bytes("gr\u{fc}n".as_bytes()),
+            "text/plain; charset=utf-8"
+        );
         assert_eq!(of_bytes(b"\x89PNG\r\n\x1a\n\0"), "application/octet-stream");
         assert!(is_text(b"cut \xc3"));
         assert_eq!(sort(Some("application/problem+json; a=b")), Sort::Json);

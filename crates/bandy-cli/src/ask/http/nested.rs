@@ -128,9 +128,8 @@ impl Tree {
 
     /// Makes an object or array that was written out one that can be added to.
     fn expand(&mut self) {
-        let Tree::Raw(raw) = self else { return };
-        let raw = |raw: &RawValue| Tree::Raw(raw.get().to_owned());
         let Tree::Raw(text) = &*self else { return };
+        let raw = |raw: &RawValue| Tree::Raw(raw.get().to_owned());
         if let Ok(Entries(entries)) = serde_json::from_str(text) {
             let entries = entries.into_iter().map(|(name, value)| (name, raw(value)));
             *self = Tree::Object(entries.collect());
@@ -283,7 +282,7 @@ fn tokens(key: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut text = String::new();
     let mut is_name = false;
-    let mut flush = |tokens: &mut Vec<Token>, text: &mut String, is_name: &mut bool| {
+    let flush = |tokens: &mut Vec<Token>, text: &mut String, is_name: &mut bool| {
         if !text.is_empty() {
             let mut text = std::mem::take(text);
             // `\1` is the name "1".

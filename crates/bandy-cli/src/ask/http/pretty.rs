@@ -61,7 +61,10 @@ enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     None,
-    String { is_name: bool, is_escaped: bool },
+    String {
+        is_name: bool,
+        is_escaped: bool,
+    },
     Number,
     /// `true`, `false`, `null`: what is still to come of it.
     Word(&'static [u8]),
@@ -116,7 +119,10 @@ impl Json {
 
     fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
         match self.token {
-            Token::String { is_name, is_escaped } => {
+            Token::String {
+                is_name,
+                is_escaped,
+            } => {
                 self.in_string(byte, is_name, is_escaped, out);
             }
             Token::Number if is_of_number(byte) => out.push(byte),
@@ -387,14 +393,24 @@ mod tests {
 
     #[test]
     fn what_is_no_json_comes_as_it_is() {
-        for text in ["<html>\n", "oops\n", "{\"a\" 1}\n", "]\n", "tru\n", "[1,]\n"] {
+        for text in [
+            "<html>\n",
+            "oops\n",
+            "{\"a\" 1}\n",
+            "]\n",
+            "tru\n",
+            "[1,]\n",
+        ] {
             let shown = pretty(text.as_bytes(), FORMAT);
             let squeezed: String = shown.split_whitespace().collect();
             let wanted: String = text.split_whitespace().collect();
             assert_eq!(squeezed, wanted);
         }
         assert_eq!(pretty(b"<b>\x1b[2J", FORMAT), "<b>^[[2J\n");
-        assert_eq!(pretty("[\"\u{9b}2J\"]".as_bytes(), FORMAT), "[\n  \"\\u{9b}2J\"\n]\n");
+        assert_eq!(
+            pretty("[\"\u{9b}2J\"]".as_bytes(), FORMAT),
+            "[\n  \"\\u{9b}2J\"\n]\n"
+        );
     }
 
     proptest! {

@@ -35,7 +35,10 @@ impl Session {
             });
         };
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
-        if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(is_name)
+        if name.is_empty()
+            || name.len() > 100
+            || name.starts_with('.')
+            || !name.chars().all(is_name)
         {
             return Err(report::usage(
                 format!("opening the session `{}`", name.escape_debug()),
@@ -46,8 +49,12 @@ impl Session {
         let path = folder(name)?.join(format!("{name}.json"));
         let jar = match read(&path) {
             Ok(text) => serde_json::from_str(&text).map_err(|e| {
-                failed("reading", &path, io::Error::new(io::ErrorKind::InvalidData, e))
-                    .hint("remove the file to begin anew")
+                failed(
+                    "reading",
+                    &path,
+                    io::Error::new(io::ErrorKind::InvalidData, e),
+                )
+                .hint("remove the file to begin anew")
             })?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Jar::default(),
             Err(e) => return Err(failed("reading", &path, e)),
@@ -106,7 +113,10 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn write(path: &Path, jar: &Jar) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let beside = path.with_extension(format!("json.{}", std::process::id()));
     let written = (|| {
         let mut options = OpenOptions::new();

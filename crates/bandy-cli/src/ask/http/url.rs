@@ -37,7 +37,7 @@ pub fn endpoint(full: &str) -> Result<Endpoint, EndpointError> {
     let mut out = front.to_owned();
     for c in target.chars() {
         match c {
-            c if c.is_ascii_graphic() => out.push(c),
+            c if c.is_ascii_graphic() && !"<>\"\\^`{|}".contains(c) => out.push(c),
             c => encode(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes(), |_| false),
         }
     }
@@ -102,6 +102,15 @@ pub fn authority(url: &Endpoint) -> String {
     match url.port() {
         Some(port) if port != usual => format!("{host}:{port}"),
         _ => host,
+    }
+}
+
+/// Whether it is on this machine, by its address or name.
+pub fn is_here(url: &Endpoint) -> bool {
+    match url.host() {
+        Some(Host::Ip(ip)) => ip.is_loopback(),
+        Some(Host::Name(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -197,7 +206,10 @@ mod tests {
             ("//example.org/a", "http://example.org:80/a"),
             ("[::1]:8000/", "http://[::1]:8000"),
             ("https://example.org", "https://example.org:443"),
-            (":80/grün und/日?q=ä", "http://127.0.0.1:80/gr%C3%BCn%20und/%E6%97%A5?q=%C3%A4"),
+            (
+                ":80/grün und/日?q=ä",
+                "http://127.0.0.1:80/gr%C3%BCn%20und/%E6%97%A5?q=%C3%A4",
+            ),
             ("host/a?b=http://c", "http://host:80/a?b=http://c"),
         ] {
             assert_eq!(parsed(typed), url, "{typed}");

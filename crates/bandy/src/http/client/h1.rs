@@ -172,7 +172,7 @@ impl Exchange {
                 self.queue.clear();
             }
             match &mut self.sending {
-                Sending::Asking(sleep) => {
+                Sending::Asking(_) => {
                     // What was queued so far has to leave, or the server cannot answer to it.
                     let _ = self.poll_flush(cx);
                     if let Sending::Asking(sleep) = &mut self.sending {
@@ -208,7 +208,8 @@ impl Exchange {
             Some(Ok(data)) if is_chunked => {
                 let mut head = Vec::with_capacity(18);
                 write_chunk_head(&mut head, data.len());
-                self.queue.extend([head.into(), data, Bytes::from_static(CHUNK_TAIL)]);
+                self.queue
+                    .extend([head.into(), data, Bytes::from_static(CHUNK_TAIL)]);
             }
             Some(Ok(data)) => {
                 self.left = self
@@ -469,20 +470,24 @@ impl Exchange {
         if self.received == 0 {
             // What the server said of it may be in the failure to write.
             return match &self.sending {
-                Sending::Refused(e) => Error::new(Kind::Closed, Side::Upstream, e.act())
-                    .because("the server closed the connection before it took all, and without an answer"),
+                Sending::Refused(e) => Error::new(Kind::Closed, Side::Upstream, e.act()).because(
+                    "the server closed the connection before it took all, and without an answer",
+                ),
                 _ => self.no_answer(),
             };
         }
         let error = Error::new(Kind::Closed, Side::Upstream, self.act());
         error
             .because(format!("it breaks off: {cause}"))
-            .hint("what came so far was printed; ask again")
+            .hint("what came is not all; ask again")
     }
 
     fn rejected(&self, reject: Reject) -> Error {
         let error = Error::new(Kind::Protocol, Side::Upstream, self.act());
-        let begins = self.buffer.get(..self.buffer.len().min(40)).unwrap_or_default();
+        let begins = self
+            .buffer
+            .get(..self.buffer.len().min(40))
+            .unwrap_or_default();
         if matches!(self.reading, Reading::Head(_)) && !begins.starts_with(b"HTTP/") {
             let begins = printable(&String::from_utf8_lossy(begins));
             return error

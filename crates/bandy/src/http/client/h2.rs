@@ -58,7 +58,12 @@ impl Connection {
 
     pub(super) async fn send(&mut self, mut request: Request, watch: Watch) -> Result<Response> {
         // It is in the URI, and says the same; fields of one hop are HTTP/1.1's (RFC 9113, section 8.2.2).
-        for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+        for name in [
+            header::HOST,
+            header::CONNECTION,
+            header::TRANSFER_ENCODING,
+            header::UPGRADE,
+        ] {
             request.headers_mut().remove(name);
         }
         let request = request.map(|body| Watched::new(body, watch.clone()));

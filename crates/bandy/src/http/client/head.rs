@@ -48,8 +48,7 @@ fn write_name(out: &mut Vec<u8>, name: &HeaderName, version: Version) {
 /// How the body is framed, if its fields say nothing of it.
 fn framing_field(request: &Request) -> Option<String> {
     let fields = request.headers();
-    if fields.contains_key(header::CONTENT_LENGTH)
-        || fields.contains_key(header::TRANSFER_ENCODING)
+    if fields.contains_key(header::CONTENT_LENGTH) || fields.contains_key(header::TRANSFER_ENCODING)
     {
         return None;
     }
@@ -131,7 +130,10 @@ mod tests {
     fn a_length_that_does_not_hold_is_not_sent() {
         let fits = |fields: &[(&str, &str)]| length(&request(fields, "hi"));
         assert_eq!(fits(&[]).expect("fits"), Length::Known(2));
-        assert_eq!(fits(&[("content-length", "2")]).expect("fits"), Length::Known(2));
+        assert_eq!(
+            fits(&[("content-length", "2")]).expect("fits"),
+            Length::Known(2)
+        );
         let chunked = [("transfer-encoding", "Chunked")];
         assert_eq!(fits(&chunked).expect("fits"), Length::Chunked);
         for fields in [

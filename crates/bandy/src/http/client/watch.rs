@@ -73,6 +73,14 @@ impl Watch {
         self.lock().seen.clone()
     }
 
+    /// Bytes that the connection has sent and received by now, with all exchanges before this one.
+    pub fn bytes(&self) -> (u64, u64) {
+        match &self.lock().meter {
+            Some(meter) => (meter.sent(), meter.received()),
+            None => (0, 0),
+        }
+    }
+
     /// Does a part of the exchange, as long as the connection is not silent for `patience`, in which time neither end
     /// took or sent a byte. Waiting for our own request's body is not timed.
     ///
