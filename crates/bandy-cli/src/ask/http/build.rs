@@ -199,6 +199,13 @@ impl Question {
         self.encodings && !self.own.iter().any(is_own)
     }
 
+    /// Whether it may be sent twice, should nobody know if it arrived (RFC 9110, section 9.2.2).
+    pub fn is_repeatable(&self) -> bool {
+        let method = self.method.as_str();
+        let is_idempotent = matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE");
+        is_idempotent && !matches!(self.content, Content::Once(_))
+    }
+
     /// The same without a body: what a redirect makes of it.
     pub fn drop_body(&mut self) {
         self.content = Content::Nothing;
@@ -231,7 +238,7 @@ pub fn map(fields: &[(HeaderName, HeaderValue)]) -> HeaderMap {
 }
 
 /// Whether a request of this method says that its body is empty (RFC 9110, section 8.6).
-fn wants_body(method: &Method) -> bool {
+pub fn wants_body(method: &Method) -> bool {
     matches!(method.as_str(), "POST" | "PUT" | "PATCH")
 }
 

@@ -138,7 +138,13 @@ impl Course {
         view: &View,
     ) -> Result<(Response, Connection)> {
         self.fields = fields.to_vec();
-        let asked = self.exchange(question, fields, free, dialers, view).await;
+        let is_used = free.is_some();
+        let mut asked = self.exchange(question, fields, free, dialers, view).await;
+        // A server may close a connection that was used before just when it is used again: that is no answer of its.
+        let was_closed = asked.as_ref().is_err_and(|e| e.kind() == Kind::Closed);
+        if is_used && was_closed && self.received_bytes == 0 {
+            asked = self.exchange(question, fields, None, dialers, view).await;
+        }
         if asked.is_err() {
             self.end();
         }

@@ -4,7 +4,7 @@ use bandy::http::client::Version;
 use bandy::http::{HeaderName, Method, header};
 use bandy::net::ca;
 
-use super::build::{ENCODINGS, Question};
+use super::build::{ENCODINGS, Question, wants_body};
 use super::content::{Content, Piece};
 use super::form::Part;
 use super::url;
@@ -83,7 +83,7 @@ fn method(say: &mut impl FnMut(&str, &[&str]), question: &Question, head_only: b
     match question.method {
         Method::HEAD => say("--head", &[]),
         Method::GET if !has_body => {}
-        Method::POST if has_body => {}
+        Method::POST => {}
         ref method => say("-X", &[method.as_str()]),
     }
     if head_only {
@@ -143,6 +143,11 @@ fn body(say: &mut impl FnMut(&str, &[&str]), question: &Question) {
         return;
     }
     match &question.content {
+        // curl says that a body is empty only where it is told to send one.
+        Content::Nothing if wants_body(&question.method) => {
+            say("--data-raw", &[""]);
+            say("-H", &["Content-Type:"]);
+        }
         Content::Nothing => {}
         Content::Once(_) => say("--data-binary", &["@-"]),
         Content::Pieces(pieces) => match pieces.as_slice() {

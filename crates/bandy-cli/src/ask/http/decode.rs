@@ -55,7 +55,7 @@ pub fn reader(encodings: &[Encoding], chunks: Receiver<Bytes>) -> io::Result<Box
         let buffered = BufReader::with_capacity(BUFFER, reader);
         let decoder: Box<dyn Read + Send> = match encoding {
             Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered)),
-            Encoding::Brotli => Box::new(brotli_decompressor::Decompressor::new(buffered, BUFFER)),
+            Encoding::Brotli => Box::new(brotli::Decompressor::new(buffered, BUFFER)),
             Encoding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;

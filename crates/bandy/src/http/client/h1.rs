@@ -407,6 +407,7 @@ impl Exchange {
                     return Poll::Ready(Some(Err(error)));
                 }
             }
+            let left = self.remaining();
             let ended = match ready!(self.poll_read(cx)) {
                 Ok(0) => match &mut self.reading {
                     Reading::Body(decoder) => decoder.end_of_stream(),
@@ -420,7 +421,7 @@ impl Exchange {
             };
             let end = match ended {
                 Ok(()) => None,
-                Err(_) => Some(Err(self.broken(missing(self.remaining())))),
+                Err(_) => Some(Err(self.broken(missing(left)))),
             };
             self.reading = Reading::Done;
             return Poll::Ready(end);
