@@ -40,14 +40,19 @@ pub fn ask(
     fields: &[String],
     body: &[u8],
 ) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, WAIT)
+    let mut stream = connect(address)?;
+    let request = request(address, method, target, fields, body);
+    exchange(&mut stream, &request).with_context(|| format!("asking {method} {target}"))
+}
+
+pub fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, WAIT)
         .with_context(|| format!("connecting to {address}"))?;
     stream
         .set_read_timeout(Some(WAIT))
         .and_then(|()| stream.set_nodelay(true))
         .context("setting up a connection")?;
-    let request = request(address, method, target, fields, body);
-    exchange(&mut stream, &request).with_context(|| format!("asking {method} {target}"))
+    Ok(stream)
 }
 
 /// The bytes of a request.
