@@ -55,6 +55,10 @@ pub enum Kind {
     Overload,
     /// What the peer sent is longer than is taken.
     TooLarge,
+    /// Somebody else has changed what was to be changed.
+    Conflict,
+    /// What was asked for was there once, and is not any more.
+    Gone,
     /// The operating system said no, in any other way.
     Io,
     /// Anything else: what a service of one's own reports.

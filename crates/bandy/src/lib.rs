@@ -69,6 +69,7 @@
 //! | [`endpoint`], [`error`], [`service`], [`limits`] | URLs, errors, the one trait, every bound with its default |
 //! | [`wire`] | protocols without I/O: lines, and the table of UDP flows |
 //! | [`net`] | sockets, both ends of each: [`bind`](net::bind), [`connect`], TLS, WebSocket, the local certificate authority |
+//! | [`state`] | what must be remembered: records and logs, in a SQLite file or in memory; backups |
 //! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec |
 //! | [`server`] | the accept loop, the three models, deadlines, the orderly end |
 //! | [`client`] | asking: both directions at once, when a conversation is over, what it came to |
@@ -121,6 +122,7 @@ mod printable;
 pub mod server;
 pub mod service;
 pub mod services;
+pub mod state;
 pub mod wire;
 
 pub use endpoint::Endpoint;

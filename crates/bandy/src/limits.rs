@@ -124,3 +124,40 @@ impl Default for Limits {
         }
     }
 }
+
+/// The bounds of one store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// The longest key of a record and name of a log. Bytes.
+    pub key_bytes: usize,
+    /// The longest value of a record or an entry. Bytes.
+    pub value_bytes: usize,
+    /// The longest batch, names and values and a little for each write. Bytes.
+    pub batch_bytes: usize,
+    /// After how many bytes an answer of several records or entries ends early. One that is longer comes alone.
+    pub answer_bytes: usize,
+    /// Batches that wait to be written; who has more to write waits. They have [`StoreLimits::batch_bytes`] together,
+    /// or one of them has.
+    pub queue: usize,
+    /// Reads that wait for one of the connections that read; more wait before that.
+    pub reads: usize,
+    /// How long to wait for another process that is writing.
+    pub busy: Duration,
+    /// The largest that the store's file may become; rounded up to a page. Bytes.
+    pub file_bytes: Option<u64>,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        StoreLimits {
+            key_bytes: 1 << 10,
+            value_bytes: 16 << 20,
+            batch_bytes: 64 << 20,
+            answer_bytes: 16 << 20,
+            queue: 1_024,
+            reads: 1_024,
+            busy: Duration::from_secs(5),
+            file_bytes: None,
+        }
+    }
+}

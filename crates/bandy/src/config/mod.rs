@@ -15,6 +15,7 @@
 //! ```
 
 pub mod diagnostic;
+mod limits;
 mod listen;
 mod options;
 pub mod plan;

@@ -1,31 +1,16 @@
-//! The options of a server and of its service: `tls`, `origins`, `limits`, and what stands in `service.NAME`.
+//! The options of a server and of its service: `tls`, `origins`, and what stands in `service.NAME`.
 
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
 use super::walk::{Meant, Walk};
-use crate::limits::{Limits, Overload};
 use crate::net::tls::{ClientAuth, Identity, ServerTls};
 use crate::printable::printable;
-use crate::server::Model;
 use crate::services::Spec;
 use crate::services::template::Template;
 
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
-
-pub(super) const LIMIT_KEYS: [&str; 10] = [
-    "connections",
-    "overload",
-    "handshake",
-    "idle",
-    "lifetime",
-    "drain",
-    "message",
-    "flows",
-    "flow_idle",
-    "flow_queue",
-];
 
 /// The options that each service has.
 const SERVICE_KEYS: [(&str, &[&str]); 3] = [
@@ -319,87 +304,4 @@ fn origin_hint(text: &str) -> Option<String> {
             "an origin is scheme, host and perhaps port, as in `https://app.example`".to_owned(),
         ),
     }
-}
-
-/// The server's `limits`.
-pub(super) fn limits<'a>(
-    walk: &mut Walk<'a>,
-    server: &'a Table,
-    model: Model,
-    has_flows: bool,
-) -> Limits {
-    let mut limits = Limits::default();
-    if model == Model::Threads {
-        limits.connections = Limits::CONNECTIONS_THREADS;
-    }
-    let Some((key, value)) = server.entry("limits") else {
-        return limits;
-    };
-    let Some(table) = walk.table(key, value, &LIMIT_KEYS, |_| None) else {
-        return limits;
-    };
-    for (key, value) in &table.0 {
-        if key.name.starts_with("flow") && LIMIT_KEYS.contains(&key.name.as_str()) && !has_flows {
-            let message = format!(
-                "`{}` has no effect: this server listens on no udp://",
-                key.name
-            );
-            let help = "add such a listener, or leave this out";
-            walk.no_effect(&key.origin, message, "not used", help);
-        }
-        limit(walk, &mut limits, key, value);
-    }
-    limits
-}
-
-fn limit<'a>(walk: &mut Walk<'a>, limits: &mut Limits, key: &Key, value: &'a Value) {
-    fn set<T>(place: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *place = value;
-        }
-    }
-    let name = key.name.as_str();
-    match name {
-        "connections" => set(&mut limits.connections, walk.count(name, value)),
-        "overload" => {
-            let choices = Overload::ALL.map(|o| (o.as_str(), o));
-            set(&mut limits.overload, walk.choice(name, value, &choices));
-        }
-        "message" => set(&mut limits.message_bytes, walk.size(name, value)),
-        "flows" => set(&mut limits.flows, walk.count(name, value)),
-        "flow_queue" => set(&mut limits.flow_queue, walk.count(name, value)),
-        // To close everything at once is a way to stop.
-        "drain" => set(&mut limits.drain, walk.duration(name, value)),
-        "handshake" | "flow_idle" => {
-            let Some(duration) = walk.duration(name, value) else {
-                return;
-            };
-            if duration.is_zero() {
-                zero(walk, name, value, "write a duration, as in `10s`");
-            }
-            match name {
-                "handshake" => limits.handshake = duration,
-                _ => limits.flow_idle = duration,
-            }
-        }
-        "idle" | "lifetime" => {
-            let Some(duration) = walk.duration_or_none(name, value) else {
-                return;
-            };
-            if duration.is_some_and(|d| d.is_zero()) {
-                zero(walk, name, value, "write `none` for no limit");
-            }
-            match name {
-                "idle" => limits.idle = duration,
-                _ => limits.lifetime = duration,
-            }
-        }
-        // Already noted as an unknown key.
-        _ => {}
-    }
-}
-
-fn zero(walk: &mut Walk<'_>, name: &str, value: &Value, help: &str) {
-    let d = Diagnostic::error(&value.origin, format!("`{name}` cannot be zero"));
-    walk.push(d.label("every connection would end at once").help(help));
 }

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Origin, Report};
+use super::limits::Listens;
 use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use super::{listen, options};
+use super::{limits, listen, options};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::Limits;
 use crate::net::tls::ServerTls;
@@ -171,11 +172,14 @@ fn server<'a>(
             table,
             has(|e| e.scheme().carries() == Carries::Message),
         ),
-        limits: options::limits(
+        limits: limits::limits(
             walk,
             table,
             model,
-            has(|e| e.scheme().carries() == Carries::Datagram),
+            Listens {
+                has_flows: has(|e| e.scheme().carries() == Carries::Datagram),
+                has_requests: has(|e| e.scheme().carries() == Carries::Request),
+            },
         ),
         service,
         listen: listen.into_iter().map(|(endpoint, _)| endpoint).collect(),
@@ -195,7 +199,7 @@ fn name(walk: &mut Walk<'_>, key: &Key) {
 
 /// What someone may have meant by a key that servers do not have.
 fn meant_by(name: &str) -> Option<Meant> {
-    if options::LIMIT_KEYS.contains(&name) {
+    if limits::LIMIT_KEYS.contains(&name) {
         return Some(Meant::Help(format!("write it as `limits.{name}`")));
     }
     if options::TLS_KEYS.contains(&name) {

@@ -8,7 +8,8 @@ use super::diagnostic::Origin;
 use super::plan::{Plan, Server};
 use super::quantity::{print_duration, print_size};
 use super::raw::{Config, Data, Table, Value};
-use crate::limits::Limits;
+use crate::endpoint::{Carries, Endpoint};
+use crate::limits::{HttpLimits, Limits};
 use crate::net::tls::{ClientAuth, ServerTls};
 use crate::services::Spec;
 
@@ -53,7 +54,9 @@ fn write_server(root: &mut Table, server: &Server) {
         set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
     }
     write_tls(&server.tls, &mut set);
-    write_limits(&server.limits, &mut set);
+    let is_http = |e: &Endpoint| e.scheme().carries() == Carries::Request;
+    let has_requests = server.listen.iter().any(is_http);
+    write_limits(&server.limits, has_requests, &mut set);
 }
 
 fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
@@ -88,7 +91,7 @@ fn write_tls(tls: &ServerTls, set: &mut impl FnMut(&[&str], Data)) {
     set(&["tls", "clients"], clients.into());
 }
 
-fn write_limits(limits: &Limits, set: &mut impl FnMut(&[&str], Data)) {
+fn write_limits(limits: &Limits, has_requests: bool, set: &mut impl FnMut(&[&str], Data)) {
     // Named one by one, so that a new limit cannot be forgotten here.
     let Limits {
         connections,
@@ -101,7 +104,7 @@ fn write_limits(limits: &Limits, set: &mut impl FnMut(&[&str], Data)) {
         flows,
         flow_idle,
         flow_queue,
-        http: _,
+        http,
     } = limits;
     let mut set = |name, data| set(&["limits", name], data);
     set("connections", number(*connections));
@@ -114,6 +117,45 @@ fn write_limits(limits: &Limits, set: &mut impl FnMut(&[&str], Data)) {
     set("flows", number(*flows));
     set("flow_idle", print_duration(*flow_idle).into());
     set("flow_queue", number(*flow_queue));
+    let HttpLimits {
+        head,
+        keep_alive,
+        head_bytes,
+        target_bytes,
+        fields,
+        body_bytes,
+        body_rate,
+        body_grace,
+        send,
+        requests,
+        streams,
+    } = http;
+    // A server that speaks no HTTP has no use for them.
+    if !has_requests && *http == HttpLimits::default() {
+        return;
+    }
+    set("head", print_duration(*head).into());
+    set("keep_alive", or_none(*keep_alive));
+    set("head_size", print_size(*head_bytes as u64).into());
+    set("target", print_size(*target_bytes as u64).into());
+    set("fields", number(*fields));
+    set("body", print_size(*body_bytes).into());
+    set("body_rate", or_zero(*body_rate, |n| print_size(n).into()));
+    set("body_grace", print_duration(*body_grace).into());
+    set("send", print_duration(*send).into());
+    set(
+        "requests",
+        or_zero(*requests, |n| Data::Integer(n.cast_signed())),
+    );
+    set("streams", number(*streams as usize));
+}
+
+/// A number of which 0 is no bound.
+fn or_zero(n: u64, print: impl Fn(u64) -> Data) -> Data {
+    match n {
+        0 => "none".into(),
+        n => print(n),
+    }
 }
 
 fn number(n: usize) -> Data {
@@ -311,12 +353,32 @@ mod tests {
             .prop_map(|(identity, clients)| ServerTls { identity, clients })
     }
 
+    fn any_http() -> impl Strategy<Value = HttpLimits> {
+        let times = (any_duration(), any_duration(), any_duration());
+        let counts = (any_count(), any_count(), any_count(), any_count());
+        let keep_alive = option::of(any_duration());
+        let rest = (0..1_u64 << 60, 0..100_u64, 1..u32::MAX);
+        (times, counts, keep_alive, rest).prop_map(|(times, counts, keep_alive, rest)| HttpLimits {
+            head: times.0,
+            keep_alive,
+            head_bytes: counts.0,
+            target_bytes: counts.1,
+            fields: counts.2,
+            body_bytes: rest.0 + 1,
+            body_rate: rest.0,
+            body_grace: times.1,
+            send: times.2,
+            requests: rest.1,
+            streams: rest.2,
+        })
+    }
+
     fn any_limits() -> impl Strategy<Value = Limits> {
         let counts = (any_count(), any_count(), any_count(), any_count());
         let times = (any_duration(), any_duration(), any_duration());
         let optional = (option::of(any_duration()), option::of(any_duration()));
-        (counts, times, optional, select(&Overload::ALL)).prop_map(
-            |(counts, times, optional, overload)| Limits {
+        (counts, times, optional, select(&Overload::ALL), any_http()).prop_map(
+            |(counts, times, optional, overload, http)| Limits {
                 connections: counts.0,
                 overload,
                 handshake: times.0,
@@ -327,7 +389,7 @@ mod tests {
                 flows: counts.2,
                 flow_idle: times.2,
                 flow_queue: counts.3,
-                http: Default::default(),
+                http,
             },
         )
     }

@@ -5,9 +5,12 @@
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Origin};
-use super::quantity::{COUNT_MAX, QuantityError, parse_duration, parse_size};
+use super::quantity::{COUNT_MAX, QuantityError, parse_duration, parse_size, print_size};
 use super::raw::{Config, Data, Key, Table, Value};
 use crate::printable::printable;
+
+/// The longest of what is counted in bytes: more than a disk holds.
+const BYTES_MAX: u64 = 1 << 60;
 
 /// One pass over a configuration.
 pub(super) struct Walk<'a> {
@@ -166,6 +169,39 @@ impl<'a> Walk<'a> {
             _ => {
                 let help = "write a size as in `64KiB`, `10MB` or `512`";
                 self.wrong_type(key, value, "a size", Some(help));
+                None
+            }
+        }
+    }
+
+    /// As [`Walk::size`], for what need not fit into memory.
+    pub(super) fn bytes(&mut self, key: &str, value: &'a Value) -> Option<u64> {
+        match &value.data {
+            Data::Integer(n) if *n > 0 => u64::try_from(*n).ok(),
+            Data::Text(text) => match parse_size(text) {
+                // What a whole number of a configuration can say.
+                Ok(n) if (1..=BYTES_MAX).contains(&n) => Some(n),
+                Ok(n) => {
+                    let label = match n {
+                        0 => "must be at least 1".to_owned(),
+                        _ => format!("must be at most {}", print_size(BYTES_MAX)),
+                    };
+                    let message = format!("`{key}` cannot be {}", printable(text));
+                    self.push(Diagnostic::error(&value.origin, message).label(label));
+                    None
+                }
+                Err(e) => self.not_a("size", text, value, &e),
+            },
+            _ => self.size(key, value).map(|n| n as u64),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str, value: &'a Value) -> Option<bool> {
+        match &value.data {
+            Data::Boolean(is) => Some(*is),
+            _ => {
+                self.wrong_type(key, value, "`true` or `false`", None);
                 None
             }
         }

@@ -9,11 +9,17 @@
 //! | bodies, in and out | [`Body`] |
 //! | whom a request came from | [`Downstream`] |
 //! | errors as `application/problem+json` (RFC 9457) | [`Problem`] |
+//! | who asks, and who knows it | [`Login`], [`Authority`] |
+//! | requests that another site's page made | [`same_origin`] |
+//! | which service answers, and on which conditions | [`router`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
 
 pub mod body;
 mod downstream;
+mod login;
 mod problem;
+pub mod router;
+pub mod same_origin;
 pub mod server;
 mod switch;
 mod tower;
@@ -21,7 +27,9 @@ mod tower;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
 pub use downstream::Downstream;
+pub use login::{Authority, Login, Who};
 pub use problem::Problem;
+pub use router::{Route, Router};
 pub use server::Http;
 pub use switch::Switch;
 pub use tower::{Tower, tower};

@@ -38,10 +38,28 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<boo
 
 /// Puts these bytes at `path`, in place of what may be there: a reader sees the old or the new, never a part.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let temporary = write_temporary(path, bytes, mode)?;
-    if let Err(e) = fs::rename(&temporary, path) {
-        // The rename's failure is what matters; the leftover is harmless.
+    rename(&write_temporary(path, bytes, mode)?, path)
+}
+
+/// As [`replace`], with what `write` puts into the empty file whose path it is given. That is beside `path`, named
+/// `.NAME.PID.N`, and gone again when `write` fails.
+pub(crate) fn replace_with<E: From<io::Error>>(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let (temporary, file) = open_temporary(path, mode)?;
+    let written = write(&temporary).and_then(|()| Ok(file.sync_all()?));
+    if written.is_err() {
         let _ = fs::remove_file(&temporary);
+    }
+    written.and_then(|()| Ok(rename(&temporary, path)?))
+}
+
+fn rename(temporary: &Path, path: &Path) -> io::Result<()> {
+    if let Err(e) = fs::rename(temporary, path) {
+        // The rename's failure is what matters; the leftover is harmless.
+        let _ = fs::remove_file(temporary);
         return Err(e);
     }
     sync_parent(path)
@@ -106,7 +124,7 @@ fn open_temporary(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
 }
 
 /// Makes the name last through a power cut, as `sync_all` did for the bytes.
-fn sync_parent(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(dir) if dir.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(dir) => File::open(dir)?.sync_all(),

@@ -1,0 +1,126 @@
+//! Work for threads that may block, handed over by tasks that may not.
+//!
+//! The bound is on weight, so that few heavy jobs and many light ones take the same memory. Whoever finds the queue
+//! full waits its turn. A job's weight is given back when the job is done, and not when it is taken.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub(super) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Condvar,
+    room: Arc<Semaphore>,
+    /// The weight of all that may be in it.
+    weight: u32,
+}
+
+struct Waiting<T> {
+    jobs: VecDeque<Job<T>>,
+    is_closed: bool,
+    is_nudged: bool,
+}
+
+/// A job that was taken; dropping it makes room.
+pub(super) struct Job<T> {
+    pub(super) work: T,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What there is to do.
+pub(super) enum Taken<T> {
+    /// These jobs, at least one, in the order in which they came.
+    Jobs(Vec<Job<T>>),
+    /// Nothing: it was nudged, or the wait is over.
+    Nothing,
+    /// Nothing, ever again.
+    Closed,
+}
+
+/// The queue takes nothing any more.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl<T> Queue<T> {
+    pub(super) fn new(weight: usize) -> Queue<T> {
+        let weight = u32::try_from(weight.max(1)).unwrap_or(u32::MAX);
+        Queue {
+            waiting: Mutex::new(Waiting {
+                jobs: VecDeque::new(),
+                is_closed: false,
+                is_nudged: false,
+            }),
+            changed: Condvar::new(),
+            room: Arc::new(Semaphore::new(weight as usize)),
+            weight,
+        }
+    }
+
+    /// Hands a job over, when there is room. One heavier than the whole queue waits until it is empty.
+    pub(super) async fn push(&self, work: T, weight: usize) -> Result<(), Closed> {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX).min(self.weight);
+        let room = self.room.clone().acquire_many_owned(weight).await;
+        let job = Job {
+            work,
+            _room: room.map_err(|_| Closed)?,
+        };
+        let mut waiting = self.lock();
+        if waiting.is_closed {
+            return Err(Closed);
+        }
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The next jobs, at most `max`. Blocks until there are some, or for as long as `wait`.
+    pub(super) fn take(&self, max: usize, wait: Option<Duration>) -> Taken<T> {
+        let mut waiting = self.lock();
+        loop {
+            if !waiting.jobs.is_empty() {
+                let count = waiting.jobs.len().min(max);
+                return Taken::Jobs(waiting.jobs.drain(..count).collect());
+            }
+            if waiting.is_closed {
+                return Taken::Closed;
+            }
+            if std::mem::take(&mut waiting.is_nudged) {
+                return Taken::Nothing;
+            }
+            waiting = match wait {
+                None => self
+                    .changed
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(wait) => {
+                    let woken = self.changed.wait_timeout(waiting, wait);
+                    let (waiting, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() && waiting.jobs.is_empty() && !waiting.is_closed {
+                        return Taken::Nothing;
+                    }
+                    waiting
+                }
+            };
+        }
+    }
+
+    /// Makes one who waits in [`Queue::take`] come back with nothing.
+    pub(super) fn nudge(&self) {
+        self.lock().is_nudged = true;
+        self.changed.notify_one();
+    }
+
+    /// Takes nothing more; what is in it will still be given out.
+    pub(super) fn close(&self) {
+        self.room.close();
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
