@@ -110,6 +110,7 @@
 //!
 //! There are no cargo features: everything is in. Linux only, for now.
 
+pub mod accounts;
 pub mod app;
 pub mod client;
 pub mod config;

@@ -4,6 +4,7 @@ pub mod chargen;
 pub mod discard;
 pub mod echo;
 pub mod exec;
+pub mod files;
 pub mod greet;
 pub mod reply;
 pub mod template;
