@@ -104,7 +104,7 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
     let sent = call.json(body).await?;
     let condition = Condition::of(&call.parts.headers)?;
     let name = call.path("collection").into_owned();
-    let rules = Collection::new(&sent, 0)?;
+    let mut rules = Collection::new(&sent, 0)?;
     let stored = Value::Object(rules.to_json()).to_string();
     let key = collection::key(&name);
     let records = &call.api.records;
@@ -112,7 +112,8 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
         let expect = expected(&call, &name, &condition).await?;
         let written = records.store.put(&key, stored.clone().into(), expect);
         if let Ok(revision) = written.await? {
-            let rules = records.have_set(&name, Collection { revision, ..rules });
+            rules.revision = revision;
+            let rules = records.have_set(&name, rules);
             return Ok(answer(&name, &rules));
         }
     }
