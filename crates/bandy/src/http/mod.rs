@@ -7,14 +7,17 @@
 //! | what | where |
 //! |---|---|
 //! | bodies, in and out | [`Body`] |
+//! | asking over a connection | [`client::Connection`] |
 //! | whom a request came from | [`Downstream`] |
 //! | errors as `application/problem+json` (RFC 9457) | [`Problem`] |
 //! | who asks, and who knows it | [`Login`], [`Authority`] |
 //! | requests that another site's page made | [`same_origin`] |
 //! | which service answers, and on which conditions | [`router`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
+//! | WebSocket at a path of an HTTP server | [`websocket`] |
 
 pub mod body;
+pub mod client;
 mod downstream;
 mod login;
 mod problem;
@@ -23,7 +26,9 @@ pub mod same_origin;
 pub mod server;
 mod switch;
 mod tower;
+mod websocket;
 
+pub use ::http::uri::InvalidUri;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
 pub use downstream::Downstream;
@@ -33,6 +38,7 @@ pub use router::{Route, Router};
 pub use server::Http;
 pub use switch::Switch;
 pub use tower::{Tower, tower};
+pub use websocket::websocket;
 
 /// A request, with its body still to come.
 pub type Request = ::http::Request<Body>;
