@@ -67,7 +67,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`endpoint`], [`error`], [`service`], [`limits`] | URLs, errors, the one trait, every bound with its default |
-//! | [`wire`] | protocols without I/O: lines, and the table of UDP flows |
+//! | [`wire`] | protocols without I/O: lines, HTTP/1.1, and the table of UDP flows |
 //! | [`net`] | sockets, both ends of each: [`bind`](net::bind), [`connect`], TLS, WebSocket, the local certificate authority |
 //! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec |
 //! | [`server`] | the accept loop, the three models, deadlines, the orderly end |
