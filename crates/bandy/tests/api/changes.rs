@@ -259,6 +259,6 @@ async fn silence_shows_that_it_is_alive_and_who_was_logged_out_follows_no_more()
 async fn the_end_of_the_store_ends_it() {
     let stage = Stage::new();
     let mut follower = Follower::new(&stage, get("/records/things/changes")).await;
-    stage.store.close().await;
+    stage.store.close().await.expect("an orderly end");
     assert_eq!(follower.next().await, None);
 }
