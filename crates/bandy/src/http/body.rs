@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
+use super::Downstream;
 use super::server::Incoming;
 use crate::error::{Error, Kind, Result, Side};
 
@@ -22,6 +23,8 @@ pub struct Body {
     inner: Inner,
     /// How many bytes may still be read.
     left: u64,
+    /// Of a request: the connection that it came over.
+    downstream: Option<Downstream>,
 }
 
 enum Inner {
@@ -109,6 +112,17 @@ impl Body {
         self
     }
 
+    /// The same body, as one that came over this connection.
+    pub(crate) fn that_came_over(mut self, downstream: Downstream) -> Body {
+        self.downstream = Some(downstream);
+        self
+    }
+
+    /// The connection that it came over, if it is a request's.
+    pub fn downstream(&self) -> Option<&Downstream> {
+        self.downstream.as_ref()
+    }
+
     /// Its length, where it is known before it is read.
     pub fn len_hint(&self) -> Option<u64> {
         http_body::Body::size_hint(self).exact()
@@ -194,6 +208,7 @@ impl From<Inner> for Body {
         Body {
             inner,
             left: u64::MAX,
+            downstream: None,
         }
     }
 }
@@ -257,6 +272,12 @@ impl http_body::Body for Body {
 
 fn broke_off(cause: hyper::Error) -> Error {
     Error::new(Kind::Closed, Side::Downstream, "reading a body").because(cause)
+}
+
+impl From<Piece> for Body {
+    fn from(piece: Piece) -> Body {
+        Inner::File(piece).into()
+    }
 }
 
 impl Default for Body {

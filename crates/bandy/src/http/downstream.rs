@@ -10,7 +10,7 @@ use crate::net::{Ending, Peer, tls};
 
 /// The connection that a request came over, as far as a service may care.
 ///
-/// [`Http`](super::Http) puts it into each request's extensions; [`Downstream::of`] finds it there.
+/// It travels with the request's body, which costs less than an extension; [`Downstream::of`] finds it in either place.
 #[derive(Debug, Clone)]
 pub struct Downstream(Arc<Inner>);
 
@@ -31,7 +31,8 @@ impl Downstream {
 
     /// Whom this request came from; `None` for one that came over no connection.
     pub fn of(request: &Request) -> Option<&Downstream> {
-        request.extensions().get()
+        let body = request.body().downstream();
+        body.or_else(|| request.extensions().get())
     }
 
     /// Who is at the other end.

@@ -27,7 +27,11 @@ where
 {
     type Out = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        // Where those look who do not know our bodies.
+        if let Some(downstream) = request.body().downstream().cloned() {
+            request.extensions_mut().insert(downstream);
+        }
         let mut service = self.0.clone();
         let failed =
             |e: T::Error| Error::new(Kind::Other, Side::Local, "answering a request").because(e);

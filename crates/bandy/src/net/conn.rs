@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -169,6 +170,12 @@ impl Meter {
         Tick::from_nanos(self.active.load(Relaxed)).elapsed()
     }
 
+    /// See [`Conn::wake_at`].
+    pub(crate) fn wake_at(&self, when: Option<Tick>) {
+        let at = when.map_or(0, |when| when.as_nanos().max(1));
+        self.wake.store(at, Relaxed);
+    }
+
     /// When the service wants to be polled, if it does.
     pub(crate) fn wake(&self) -> Option<Tick> {
         match self.wake.load(Relaxed) {
@@ -301,8 +308,7 @@ impl Conn {
     /// Asks the server to poll the conversation's future at that time; `None` takes it back. One such wish is kept,
     /// until it is granted. It costs next to nothing: one timer serves all of a connection's deadlines.
     pub fn wake_at(&self, when: Option<Tick>) {
-        let at = when.map_or(0, |when| when.as_nanos().max(1));
-        self.meter.wake.store(at, Relaxed);
+        self.meter.wake_at(when);
     }
 
     /// The connection as messages, whatever its framing: on a stream a message is a line.
@@ -399,6 +405,24 @@ impl Conn {
             stream => stream.shutdown().await,
         };
         done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// Whether [`Conn::poll_send_file`] has the system send a file by itself.
+    pub(crate) fn sends_files(&self) -> bool {
+        matches!(self.io, Io::Tcp(_) | Io::Unix(_))
+    }
+
+    /// Sends some of a file: how much. 0 is its end.
+    pub(crate) fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: u64,
+    ) -> Poll<io::Result<usize>> {
+        let sent = ready!(self.io.poll_send_file(cx, file, offset, len))?;
+        self.meter.count_written(sent);
+        Poll::Ready(Ok(sent))
     }
 
     /// Says goodbye, and waits a bounded time for the peer to do so too.

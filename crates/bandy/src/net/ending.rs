@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 pub struct Ending(Arc<AtomicBool>);
 
 impl Ending {
-    /// Says that it has.
-    pub fn begin(&self) {
-        self.0.store(true, Relaxed);
+    /// Says that it has. `true` the first time.
+    pub fn begin(&self) -> bool {
+        !self.0.swap(true, Relaxed)
     }
 
     /// Whether it has.

@@ -1,10 +1,11 @@
 //! The transports under a connection, as one type.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{tls, udp, ws};
@@ -37,6 +38,44 @@ fn no_stream() -> io::Error {
         io::ErrorKind::Unsupported,
         "it carries messages, which are received and sent, not read and written",
     )
+}
+
+/// The most that is asked of one `sendfile`: other connections have their turn in between.
+const SEND_FILE: usize = 1 << 20;
+
+impl Io {
+    /// Has the system send some of a file from its own memory (sendfile(2)).
+    pub(super) fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: u64,
+    ) -> Poll<io::Result<usize>> {
+        let len = usize::try_from(len).map_or(SEND_FILE, |len| len.min(SEND_FILE));
+        let send = |socket: BorrowedFd<'_>| {
+            let mut offset = offset;
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), len)?)
+        };
+        loop {
+            let sent = match self {
+                Io::Tcp(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, || send(s.as_fd()))
+                }
+                Io::Unix(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, || send(s.as_fd()))
+                }
+                _ => return Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            };
+            match sent {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
 }
 
 impl AsyncRead for Io {

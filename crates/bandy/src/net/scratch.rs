@@ -10,6 +10,7 @@ use std::cell::RefCell;
 pub(crate) const SCRATCH: usize = 256 * 1024;
 
 thread_local! {
+    static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -26,5 +27,18 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
             f(&mut buffer)
         }
         Err(_) => f(&mut vec![0; 16 * 1024]),
+    })
+}
+
+/// Lends a thread's empty buffer to put together what is written next. It keeps its capacity.
+///
+/// Never called inside itself; should it be, the inner call works on a buffer of its own.
+pub(crate) fn out<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    OUT.with(|out| match out.try_borrow_mut() {
+        Ok(mut out) => {
+            out.clear();
+            f(&mut out)
+        }
+        Err(_) => f(&mut Vec::new()),
     })
 }

@@ -77,9 +77,11 @@ impl Drain {
     }
 
     pub(super) fn stop(&self) {
-        self.ending.begin();
-        self.stopping.send_replace(true);
-        self.news.notify_waiters();
+        // Once: whoever is told looks for a stage that is new to it.
+        if self.ending.begin() {
+            self.stopping.send_replace(true);
+            self.news.notify_waiters();
+        }
     }
 
     /// Stops accepting, waits for the conversations, cuts those that are left at the deadline. Gives their number.

@@ -1,4 +1,5 @@
 //! Protocols without I/O: no clock, no socket, no runtime. Time is an argument, bytes are slices.
 
 pub mod flow;
+pub mod http1;
 pub mod line;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 
 use bandy::Endpoint;
-use bandy::endpoint::Scheme;
+use bandy::endpoint::{Carries, Scheme};
 use proptest::prelude::*;
 
 fn net_scheme() -> impl Strategy<Value = Scheme> {

@@ -30,8 +30,8 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nobody has asked for it yet.
-    Unasked,
+    /// Nobody waits for it.
+    Unwanted,
     Wanted,
     /// The last piece is taken or ready.
     Ended,
@@ -43,7 +43,7 @@ pub(super) fn incoming(len: Option<u64>) -> (Source, Incoming) {
     let shared = Arc::new(Mutex::new(Shared {
         ready: None,
         left: len,
-        stage: Stage::Unasked,
+        stage: Stage::Unwanted,
         reader: None,
     }));
     (Source(shared.clone()), Incoming(shared))
@@ -57,12 +57,7 @@ impl Source {
     /// Whether the service waits for more.
     pub(super) fn is_wanted(&self) -> bool {
         let shared = self.lock();
-        shared.stage == Stage::Wanted && shared.ready.is_none()
-    }
-
-    /// Whether the service has asked for any of it.
-    pub(super) fn was_asked(&self) -> bool {
-        self.lock().stage != Stage::Unasked
+        shared.stage == Stage::Wanted
     }
 
     /// Whether the service is done with it before its end.
@@ -70,12 +65,16 @@ impl Source {
         self.lock().stage == Stage::Dropped
     }
 
-    /// Hands a piece over. Called when one is wanted.
-    pub(super) fn data(&self, data: Bytes) {
+    /// Hands a piece over. Called when one is wanted. This task polls the service next, and is not woken for it.
+    pub(super) fn data(&self, data: Bytes, cx: &Context<'_>) {
         let mut shared = self.lock();
         shared.left = shared
             .left
             .map(|left| left.saturating_sub(data.len() as u64));
+        shared.reader = shared
+            .reader
+            .take()
+            .filter(|reader| !reader.will_wake(cx.waker()));
         shared.put(Ok(Frame::data(data)));
     }
 
@@ -112,6 +111,7 @@ impl Shared {
     fn put(&mut self, frame: Result<Frame<Bytes>>) {
         if self.stage != Stage::Dropped {
             self.ready = Some(frame);
+            self.stage = Stage::Unwanted;
         }
         self.wake();
     }

@@ -1,7 +1,20 @@
 //! The lift: a service of requests as a service of connections.
+//!
+//! `h1` has HTTP/1.1, ours from the socket up; `h2` has HTTP/2 by hyper and h2. Which of them a connection speaks is
+//! agreed on in the TLS handshake (ALPN, RFC 7301), and else told by its first bytes (prior knowledge, RFC 9113, section
+//! 3.3).
 
+mod date;
+mod h1;
+mod h2;
 mod incoming;
+mod reply;
+mod upload;
+mod wire;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 pub use incoming::Incoming;
 
 use crate::error::Result;
@@ -11,9 +24,24 @@ use crate::net::Conn;
 use crate::service::Service;
 
 /// A service of requests as a service of connections, which any server runs.
+///
+/// Its deadlines are kept by the server that runs it ([`Conn::wake_at`]).
+///
+/// ```no_run
+/// use bandy::http::{self, Http, Request, Response, StatusCode};
+/// use bandy::{Result, Server, service_fn};
+///
+/// async fn hello(request: Request) -> Result<Response> {
+///     Ok(http::text(StatusCode::OK, format!("Hello from {}\n", request.uri().path())))
+/// }
+///
+/// fn main() -> Result<()> {
+///     Server::new(Http::new(service_fn(hello))).listen("http://:8000")?.run()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Http<S> {
-    service: S,
+    service: Arc<S>,
     limits: HttpLimits,
 }
 
@@ -21,7 +49,7 @@ impl<S: Service<Request, Out = Response>> Http<S> {
     /// Lifts a service.
     pub fn new(service: S) -> Http<S> {
         Http {
-            service,
+            service: Arc::new(service),
             limits: HttpLimits::default(),
         }
     }
@@ -37,8 +65,18 @@ impl<S: Service<Request, Out = Response>> Service<Conn> for Http<S> {
     type Out = ();
 
     async fn call(&self, conn: Conn) -> Result<()> {
-        let _ = (&self.service, &self.limits);
-        conn.close().await;
-        Ok(())
+        let (is_h2, may_be_h2) = match conn.tls().map(|tls| tls.alpn.as_deref()) {
+            Some(Some("h2")) => (true, true),
+            Some(Some(_)) => (false, false),
+            Some(None) | None => (false, true),
+        };
+        // Boxed: it is large, and would be part of every connection.
+        if is_h2 {
+            return Box::pin(h2::serve(conn, Bytes::new(), self)).await;
+        }
+        match h1::serve(conn, self, may_be_h2).await? {
+            h1::Ended::Closed => Ok(()),
+            h1::Ended::Http2(conn, first) => Box::pin(h2::serve(conn, first.freeze(), self)).await,
+        }
     }
 }

@@ -1,0 +1,352 @@
+//! A connection that speaks HTTP/2 (RFC 9113): hyper's and h2's, under the same laws.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use ::http::header::HOST;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::rt::{Executor, Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Http;
+use crate::error::{Error, Kind, Result, Side};
+use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode};
+use crate::net::conn::Conn;
+use crate::net::{Tick, scratch};
+use crate::service::Service;
+
+/// How much of one stream's, and of one connection's, request bodies may be on their way unread.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How much of a response waits for its stream's window.
+const SEND_BUFFER: usize = 256 << 10;
+/// Streams that were reset before they were answered, after which the connection is ended: CVE-2023-44487.
+const PENDING_RESETS: usize = 20;
+
+/// Serves a connection until it ends. `first` was read of it already.
+pub(super) async fn serve<S>(conn: Conn, first: Bytes, http: &Http<S>) -> Result<()>
+where
+    S: Service<Request, Out = Response>,
+{
+    let limits = http.limits.clone();
+    let downstream = Downstream::new(&conn);
+    let meter = conn.meter().clone();
+    let peer = conn.peer().clone();
+    let tally = Arc::new(Tally::default());
+    let service = http.service.clone();
+    let answer = {
+        let (downstream, tally, limits) = (downstream.clone(), tally.clone(), limits.clone());
+        hyper::service::service_fn(move |request| {
+            let open = Open::new(&tally);
+            let (service, downstream) = (service.clone(), downstream.clone());
+            let body_bytes = limits.body_bytes;
+            async move {
+                let response = answer(&*service, request, downstream, body_bytes).await;
+                Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
+                    body,
+                    open,
+                    is_taken: false,
+                }))
+            }
+        })
+    };
+    let serving = hyper::server::conn::http2::Builder::new(OnThisLoop)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .serve_connection(Io { conn, first }, answer);
+    let mut serving = pin!(serving);
+    let mut is_told = false;
+    let mut idle_since = Some(Tick::now());
+    let served = poll_fn(|cx| {
+        loop {
+            if downstream.ending().is_begun() && !std::mem::replace(&mut is_told, true) {
+                serving.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            if tally.open.load(Relaxed) > 0 {
+                idle_since = None;
+                let stalled = tally.stalled_at();
+                let deadline = stalled.map(|at| at.plus(limits.send));
+                if deadline.is_some_and(Tick::is_past) {
+                    return Poll::Ready(None);
+                }
+                meter.wake_at(Some(deadline.unwrap_or_else(|| Tick::after(limits.send))));
+                return Poll::Pending;
+            }
+            let since = *idle_since.get_or_insert_with(Tick::now);
+            match limits.keep_alive.map(|keep| since.plus(keep)) {
+                Some(at) if at.is_past() && !std::mem::replace(&mut is_told, true) => {
+                    serving.as_mut().graceful_shutdown();
+                    continue;
+                }
+                deadline => meter.wake_at(deadline.filter(|_| !is_told)),
+            }
+            return Poll::Pending;
+        }
+    })
+    .await;
+    let act = || format!("talking HTTP/2 with {peer}");
+    match served {
+        Some(Ok(())) => Ok(()),
+        Some(Err(e)) => Err(explain(act(), e)),
+        None => Err(
+            Error::new(Kind::TimedOut, Side::Downstream, act()).because(format!(
+                "it took nothing of its responses for {:?}",
+                limits.send
+            )),
+        ),
+    }
+}
+
+async fn answer<S>(
+    service: &S,
+    request: ::http::Request<hyper::body::Incoming>,
+    downstream: Downstream,
+    body_bytes: u64,
+) -> Response
+where
+    S: Service<Request, Out = Response>,
+{
+    let mut request = request.map(|body| Body::h2(body).at_most(body_bytes));
+    if let Err(problem) = gate(&mut request) {
+        return problem.response();
+    }
+    if request
+        .body()
+        .len_hint()
+        .is_some_and(|len| len > body_bytes)
+    {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
+        return problem
+            .detail(format!("at most {body_bytes} bytes are taken"))
+            .response();
+    }
+    let is_head = request.method() == ::http::Method::HEAD;
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = body.that_came_over(downstream);
+    let mut response = match service.call(request).await {
+        Ok(response) => response,
+        Err(e) => {
+            tracing::warn!(error = %e, "a request failed");
+            Problem::from(&e).response()
+        }
+    };
+    crate::wire::http1::strip_hop_by_hop(response.headers_mut());
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// What h2 leaves to us of the laws: one authority, whichever way it is written, and an expectation that we know.
+fn gate(request: &mut Request) -> std::result::Result<(), Problem> {
+    let bad = |why: &str| Err(Problem::new(StatusCode::BAD_REQUEST).detail(why));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next().cloned();
+    if hosts.next().is_some() {
+        return bad("more than one host");
+    }
+    match (request.uri().authority(), &host) {
+        (Some(authority), Some(host))
+            if !authority
+                .as_str()
+                .as_bytes()
+                .eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            return bad(":authority and host differ");
+        }
+        (Some(authority), None) => {
+            if let Ok(host) = ::http::HeaderValue::from_str(authority.as_str()) {
+                request.headers_mut().insert(HOST, host);
+            }
+        }
+        (None, None) => return bad("no :authority"),
+        _ => {}
+    }
+    if let Some(host) = request.headers().get(HOST)
+        && !host.to_str().is_ok_and(crate::wire::http1::is_valid_host)
+    {
+        return bad("the host is not one");
+    }
+    match request.headers().get(::http::header::EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Problem::new(StatusCode::EXPECTATION_FAILED))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn explain(act: String, cause: hyper::Error) -> Error {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&cause);
+    while let Some(e) = source {
+        if let Some(io) = e.downcast_ref::<std::io::Error>() {
+            return Error::talking(
+                Side::Downstream,
+                act,
+                std::io::Error::new(io.kind(), io.to_string()),
+            );
+        }
+        source = e.source();
+    }
+    Error::new(Kind::Protocol, Side::Downstream, act).because(cause)
+}
+
+/// What is known of a connection's streams.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Requests that are not yet answered to their end.
+    open: AtomicUsize,
+    /// Responses of which some was handed over, and no more was asked for since.
+    taken: AtomicUsize,
+    /// When one of them last was asked for more, a [`Tick`]'s nanoseconds.
+    moved: AtomicU64,
+}
+
+impl Tally {
+    /// Since when the client has taken nothing of responses that it was being sent, if so.
+    fn stalled_at(&self) -> Option<Tick> {
+        (self.taken.load(Relaxed) > 0).then(|| Tick::from_nanos(self.moved.load(Relaxed)))
+    }
+}
+
+/// A request that is being answered.
+struct Open(Arc<Tally>);
+
+impl Open {
+    fn new(tally: &Arc<Tally>) -> Open {
+        tally.open.fetch_add(1, Relaxed);
+        Open(tally.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A response's body, as it is taken.
+struct Counted {
+    body: Body,
+    open: Open,
+    /// Its last piece was handed over, and no more was asked for since.
+    is_taken: bool,
+}
+
+impl Counted {
+    fn taken(&mut self, is_taken: bool) {
+        let tally = &self.open.0;
+        tally.moved.store(Tick::now().as_nanos(), Relaxed);
+        match (self.is_taken, is_taken) {
+            (false, true) => tally.taken.fetch_add(1, Relaxed),
+            (true, false) => tally.taken.fetch_sub(1, Relaxed),
+            _ => 0,
+        };
+        self.is_taken = is_taken;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.taken(false);
+    }
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.taken(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Runs a connection's streams beside it, on its event loop.
+#[derive(Debug, Clone, Copy)]
+struct OnThisLoop;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for OnThisLoop {
+    fn execute(&self, stream: F) {
+        tokio::spawn(stream);
+    }
+}
+
+/// A connection as hyper wants it, with what was read of it before.
+struct Io {
+    conn: Conn,
+    first: Bytes,
+}
+
+impl Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut into: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if !self.first.is_empty() {
+            let n = self.first.len().min(into.remaining());
+            into.put_slice(&self.first.split_to(n));
+            return Poll::Ready(Ok(()));
+        }
+        scratch::with(|buffer| {
+            let room = into.remaining().min(buffer.len());
+            let mut read = ReadBuf::new(&mut buffer[..room]);
+            ready!(Pin::new(&mut self.conn).poll_read(cx, &mut read))?;
+            into.put_slice(read.filled());
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl Write for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.conn).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.conn.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.conn).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.conn).poll_shutdown(cx)
+    }
+}

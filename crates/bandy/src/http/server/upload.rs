@@ -1,0 +1,210 @@
+//! A request's body, read from the connection as the service wants it.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+
+use super::incoming::Source;
+use super::wire::{Watched, Wire};
+use crate::error::{Error, Kind, Result, Side};
+use crate::limits::HttpLimits;
+use crate::net::Tick;
+use crate::wire::http1::{BodyDecoder, Reject, Step};
+
+/// The connection's side of a body that was not whole when its request was.
+pub(super) struct Upload {
+    source: Source,
+    decoder: BodyDecoder,
+    /// The client waits to be told to go on (RFC 9110, section 10.1.1).
+    expects_continue: bool,
+    stage: Stage,
+    received: u64,
+    /// How long the client has been waited for, up to `since`.
+    waited: Duration,
+    since: Option<Tick>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// Its last byte was read: what follows is the next request.
+    Done,
+    /// It broke off or is malformed: nothing that follows can be read.
+    Broken,
+}
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How much of a body that nobody wants is read and dropped, so that the connection can be kept.
+const DRAIN: u64 = 256 << 10;
+
+impl Upload {
+    pub(super) fn new(source: Source, decoder: BodyDecoder, expects_continue: bool) -> Upload {
+        Upload {
+            source,
+            decoder,
+            expects_continue,
+            stage: Stage::Open,
+            received: 0,
+            waited: Duration::ZERO,
+            since: None,
+        }
+    }
+
+    /// Gets the service what it waits for. Ready once something came, or its end; pending while it wants nothing or
+    /// nothing is there.
+    pub(super) fn poll_feed(
+        &mut self,
+        wire: &mut Wire,
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.stage != Stage::Open || !self.source.is_wanted() {
+            return Poll::Pending;
+        }
+        if let Err(error) = ready!(self.poll_piece(wire, limits, cx)) {
+            self.stage = Stage::Broken;
+            self.source.fail(error);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_piece(
+        &mut self,
+        wire: &mut Wire,
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        if std::mem::take(&mut self.expects_continue) {
+            wire.send_now(cx, CONTINUE)?;
+        }
+        if wire.queued() > 0 {
+            // A peer that takes nothing is not waited for here: the reply has that deadline.
+            let _ = wire.poll_flush(cx)?;
+        }
+        loop {
+            match self.decoder.decode(&wire.input).map_err(malformed)? {
+                Step::Data { skip, len } => {
+                    wire.input.advance(skip);
+                    let data = wire.input.split_to(len).freeze();
+                    self.received += len as u64;
+                    self.source.data(data, cx);
+                    if self.decoder.is_done() {
+                        self.stage = Stage::Done;
+                        self.source.end(None);
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Step::End { consumed, trailers } => {
+                    wire.input.advance(consumed);
+                    self.stage = Stage::Done;
+                    self.source.end(trailers);
+                    return Poll::Ready(Ok(()));
+                }
+                Step::More { consumed } => wire.input.advance(consumed),
+            }
+            self.keep_pace(wire, limits)?;
+            match wire.poll_read_body(cx)? {
+                Poll::Ready(0) => {
+                    self.decoder.end_of_stream().map_err(malformed)?;
+                    return Poll::Ready(Err(gone()));
+                }
+                Poll::Ready(_) => self.came(),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether the client is fast enough.
+    fn keep_pace(&mut self, wire: &Wire, limits: &HttpLimits) -> Result<()> {
+        let since = *self.since.get_or_insert_with(Tick::now);
+        let by_rate = match limits.body_rate {
+            0 => return Ok(()),
+            rate => Duration::from_millis(self.received.saturating_mul(1000) / rate),
+        };
+        let allowed = limits.body_grace.saturating_add(by_rate);
+        let deadline = since.plus(allowed.saturating_sub(self.waited));
+        match wire.watch(Some(deadline)) {
+            Watched::Waiting => Ok(()),
+            Watched::Past => {
+                let act = format!("reading a request's body from {}", wire.conn.peer());
+                let why = format!(
+                    "it came slower than {} bytes a second for {allowed:?}",
+                    limits.body_rate
+                );
+                Err(Error::new(Kind::TimedOut, Side::Downstream, act).because(why))
+            }
+        }
+    }
+
+    fn came(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.waited = self.waited.saturating_add(since.elapsed());
+        }
+    }
+
+    /// Whether the connection can go on to the next request once what is left of this body was read and dropped; what
+    /// is too much, or was never begun because the client waits for leave, is not.
+    pub(super) fn can_be_drained(&self) -> bool {
+        match self.stage {
+            Stage::Done => true,
+            Stage::Broken => false,
+            Stage::Open => {
+                !self.expects_continue && self.decoder.remaining().is_some_and(|left| left <= DRAIN)
+            }
+        }
+    }
+
+    /// Reads and drops what is left, or feeds a service that still reads. `true`: the next request follows.
+    pub(super) fn poll_rest(
+        &mut self,
+        wire: &mut Wire,
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        loop {
+            match self.stage {
+                Stage::Done => return Poll::Ready(true),
+                Stage::Broken => return Poll::Ready(false),
+                Stage::Open if !self.source.is_dropped() => {
+                    // Something that outlived the reply still reads it.
+                    ready!(self.poll_feed(wire, limits, cx));
+                }
+                Stage::Open => match self.decoder.decode(&wire.input) {
+                    Err(_) => self.stage = Stage::Broken,
+                    Ok(Step::Data { skip, len }) => {
+                        wire.input.advance(skip + len);
+                        self.received += len as u64;
+                        if self.decoder.is_done() {
+                            self.stage = Stage::Done;
+                        }
+                    }
+                    Ok(Step::End { consumed, .. }) => {
+                        wire.input.advance(consumed);
+                        self.stage = Stage::Done;
+                    }
+                    Ok(Step::More { consumed }) => {
+                        wire.input.advance(consumed);
+                        let is_fast = self.keep_pace(wire, limits).is_ok();
+                        let came =
+                            is_fast && matches!(ready!(wire.poll_read_body(cx)), Ok(n) if n > 0);
+                        match came {
+                            true => self.came(),
+                            false => self.stage = Stage::Broken,
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
+fn malformed(why: Reject) -> Error {
+    Error::new(Kind::Protocol, Side::Downstream, "reading a request's body").because(why)
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Closed, Side::Downstream, "reading a request's body")
+        .because("the connection ended before it did")
+}

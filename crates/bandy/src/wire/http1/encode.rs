@@ -1,0 +1,213 @@
+//! Heads and chunks as bytes. What frames a message is written here and nowhere else, so it is written once.
+
+use http::header::{CONTENT_LENGTH, DATE, HOST, HeaderName, TE, UPGRADE};
+use http::{HeaderMap, StatusCode};
+
+use super::{Framing, Length, fields, is_forbidden_trailer, is_hop_by_hop};
+
+/// What becomes of the connection after a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connection {
+    /// It is used again, if the server agrees.
+    KeepAlive,
+    /// The server closes it after the answer.
+    Close,
+    /// The request's Upgrade field offers another protocol.
+    Upgrade,
+}
+
+/// What tells a client that it may send the body that it has announced (RFC 9110, section 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Writes the head of a response.
+///
+/// Names and values are written as they are. Content-Length, Transfer-Encoding and Connection are written from
+/// `framing`, whatever `fields` say of them; only where HEAD asked and the length of what was left out is not known
+/// does the Content-Length of `fields` stand. Fields for one hop are left out, but for the Upgrade of a 101 or 426.
+///
+/// `date` is the value of Date, for a head that has none and is no 1xx: 29 bytes such as `Sun, 06 Nov 1994 08:49:37
+/// GMT` (RFC 9110, section 5.6.7).
+pub fn write_response_head(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    fields: &HeaderMap,
+    framing: &Framing,
+    date: Option<&[u8]>,
+) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    let reason = status.canonical_reason().unwrap_or_default();
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if let Some(date) = date
+        && !status.is_informational()
+        && !fields.contains_key(DATE)
+    {
+        write_field(out, b"date", date);
+    }
+    let upgrades = framing.may_upgrade && fields.contains_key(UPGRADE);
+    let stated = framing.stated_length(fields);
+    write_fields(out, fields, [(UPGRADE, upgrades)]);
+    write_length(out, stated);
+    write_connection(
+        out,
+        [
+            (framing.says_close, b"close"),
+            (framing.says_keep_alive, b"keep-alive"),
+            (upgrades, b"upgrade"),
+        ],
+    );
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of a request in HTTP/1.1. Method and target are written as they are: a token, and what is visible
+/// ASCII, as [`http::Method`] and [`http::Uri`] give them. `fields` have Host.
+///
+/// Content-Length, Transfer-Encoding and Connection are written from `length` and `connection`, whatever `fields` say
+/// of them. Fields for one hop are left out, but for Upgrade with [`Connection::Upgrade`], and `TE: trailers`. A
+/// request's body cannot last until the connection is closed: [`Length::UntilClose`] is taken as [`Length::Chunked`].
+pub fn write_request_head(
+    out: &mut Vec<u8>,
+    method: &str,
+    target: &str,
+    fields: &HeaderMap,
+    length: Length,
+    connection: Connection,
+) {
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let upgrades = connection == Connection::Upgrade && fields.contains_key(UPGRADE);
+    let wants_trailers = fields.contains_key(TE) && fields::wants_trailers(fields);
+    // First, as RFC 9110 (section 7.2) asks.
+    for host in fields.get_all(HOST) {
+        write_field(out, b"host", host.as_bytes());
+    }
+    write_fields(out, fields, [(UPGRADE, upgrades), (HOST, false)]);
+    if wants_trailers {
+        write_field(out, b"te", b"trailers");
+    }
+    write_length(
+        out,
+        match length {
+            Length::None if matches!(method, "POST" | "PUT" | "PATCH") => Length::Known(0),
+            Length::UntilClose => Length::Chunked,
+            length => length,
+        },
+    );
+    write_connection(
+        out,
+        [
+            (connection == Connection::Close, b"close"),
+            (upgrades, b"upgrade"),
+            (wants_trailers, b"te"),
+        ],
+    );
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the line before a chunk of `len` bytes; [`CHUNK_TAIL`] follows the chunk. `len` is not 0: that would end the
+/// body, and nothing is written.
+pub fn write_chunk_head(out: &mut Vec<u8>, len: usize) {
+    debug_assert!(len > 0, "an empty chunk ends the body");
+    if len == 0 {
+        return;
+    }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let first = (usize::BITS - 1 - len.leading_zeros()) / 4;
+    for place in (0..=first).rev() {
+        let digit = (len >> (place * 4)) & 0xf;
+        out.push(DIGITS.get(digit).copied().unwrap_or_default());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What follows each chunk.
+pub const CHUNK_TAIL: &[u8] = b"\r\n";
+
+/// Writes the end of a chunked body, with these fields but for those that have no place there
+/// ([`is_forbidden_trailer`]).
+pub fn write_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers.into_iter().flatten() {
+        if !is_forbidden_trailer(name.as_str()) {
+            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the fields that are neither for one hop nor frame the message. `rules` say of single ones whether they are
+/// written.
+fn write_fields<const N: usize>(
+    out: &mut Vec<u8>,
+    fields: &HeaderMap,
+    rules: [(HeaderName, bool); N],
+) {
+    let named: Vec<HeaderName> = fields::named_by_connection(fields).collect();
+    for (name, value) in fields {
+        let rule = rules.iter().find(|(ruled, _)| ruled == name);
+        let is_written = rule.map_or_else(
+            || {
+                let is_named = !named.is_empty() && named.contains(name);
+                *name != CONTENT_LENGTH && !is_hop_by_hop(name.as_str()) && !is_named
+            },
+            |(_, is_written)| *is_written,
+        );
+        if is_written {
+            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+fn write_connection<const N: usize>(out: &mut Vec<u8>, options: [(bool, &[u8]); N]) {
+    let mut before: &[u8] = b"connection: ";
+    let said = options.iter().filter(|(is_said, _)| *is_said);
+    for (_, option) in said {
+        out.extend_from_slice(before);
+        out.extend_from_slice(option);
+        before = b", ";
+    }
+    if options.iter().any(|(is_said, _)| *is_said) {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_length(out: &mut Vec<u8>, length: Length) {
+    match length {
+        Length::None | Length::UntilClose => {}
+        Length::Known(length) => {
+            out.extend_from_slice(b"content-length: ");
+            write_decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Length::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+}
+
+fn write_decimal(out: &mut Vec<u8>, mut number: u64) {
+    let start = out.len();
+    loop {
+        // Below 10, so it fits.
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
+#[cfg(test)]
+mod tests;
