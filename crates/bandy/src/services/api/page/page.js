@@ -38,9 +38,14 @@ function show(api) {
     for (const row of mine) {
       const card = endpoint(row);
       group.append(card);
+      const known = [...list.querySelectorAll("a")].find((link) => link.textContent === row.path);
+      if (known) {
+        known.dataset.rows += ` ${card.id}`;
+        continue;
+      }
       const link = make("a", "to", row.path);
       link.href = `#${card.id}`;
-      link.title = row.summary;
+      link.dataset.rows = card.id;
       list.append(make("li", "", link));
     }
     byId("sections").append(group);
@@ -87,7 +92,7 @@ function find(text) {
   const is = (element) => words.every((word) => element.dataset.text.includes(word));
   for (const card of document.querySelectorAll(".row")) card.hidden = !is(card);
   for (const group of document.querySelectorAll(".group")) group.hidden = !group.querySelector(".row:not([hidden])");
-  for (const link of document.querySelectorAll("a.to")) link.parentElement.hidden = byId(link.hash.slice(1)).hidden;
+  for (const link of document.querySelectorAll("a.to")) link.parentElement.hidden = link.dataset.rows.split(" ").every((id) => byId(id).hidden);
   for (const part of document.querySelectorAll(".part")) part.hidden = !part.querySelector("li:not([hidden])");
 }
 
