@@ -107,7 +107,7 @@ async fn put_makes_or_replaces() {
     stage
         .ask(put().field("if-match", "nonsense"))
         .await
-        .expect(400);
+        .expect(412);
     for target in [
         "/records/things/_x",
         "/records/th%20ngs/x",

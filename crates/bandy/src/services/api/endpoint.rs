@@ -252,7 +252,11 @@ impl Endpoint {
 
     /// A request field that may be left out.
     pub(super) fn field(self, name: &'static str, about: &'static str) -> Endpoint {
-        self.param(name, Place::Header, Shape::Text(0, 256), false, about, "")
+        let (shape, example) = match name {
+            "Last-Event-ID" => (Shape::EventId, "17"),
+            _ => (Shape::Tags, "\"17\""),
+        };
+        self.param(name, Place::Header, shape, false, about, example)
     }
 
     fn param(
@@ -312,7 +316,7 @@ impl Endpoint {
             .form("text/plain", json!({"type": "string"}), example)
     }
 
-    /// An answer without a body, as yet.
+    /// An answer without a body, as yet; 0 is any status that is not named.
     pub(super) fn says(mut self, status: u16, about: &'static str) -> Endpoint {
         self.says.push(Says {
             status,

@@ -183,7 +183,11 @@ fn param(param: &Param) -> Value {
 fn responses(row: &Endpoint) -> Value {
     let mut responses = Map::new();
     for says in &row.says {
-        responses.insert(says.status.to_string(), response(says));
+        let status = match says.status {
+            0 => "default".to_owned(),
+            status => status.to_string(),
+        };
+        responses.insert(status, response(says));
     }
     for (status, about) in row.implied_problems() {
         responses.entry(status.to_string()).or_insert_with(|| {

@@ -11,6 +11,7 @@ use super::json;
 use super::query;
 use super::shape::Shape;
 use super::stop::{Reply, Stop};
+use crate::accounts::cookie::Carried;
 use crate::accounts::{Admission, Credentials, Filter, Refused, Secret, User, cookie};
 use crate::error::Result;
 use crate::http::{Body, HeaderValue, Method, Response, StatusCode, empty, header, typed};
@@ -212,7 +213,7 @@ async fn login(call: Call<'_>, body: Body) -> Reply {
         Admission::TooMany { retry_after } => return Err(too_many(retry_after)),
     };
     // A session that was planted, or is simply old, does not go on beside this one.
-    if let Some(before) = call.token() {
+    if let Some(Carried::Cookie(before)) = cookie::carried(&call.parts.headers, call.is_secure()) {
         call.api.accounts.logout(before).await?;
     }
     let session = &grant.session;
@@ -271,7 +272,7 @@ async fn profile(call: Call<'_>) -> Reply {
 
 async fn change_profile(call: Call<'_>, body: Body) -> Reply {
     let patch = call.json(body).await?;
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     for _ in 0..TRIES {
         let user = myself(&call).await?;
         condition.check(Some(user.revision))?;

@@ -42,6 +42,10 @@ pub(super) enum Shape {
     /// The rest of a path.
     Rest,
     OneOf(&'static [&'static str]),
+    /// Entity tags, or `*`; what is neither matches nothing.
+    Tags,
+    /// The id of an event. The endpoint reads it itself.
+    EventId,
 }
 
 impl Shape {
@@ -62,6 +66,8 @@ impl Shape {
                 json!({"type": "string", "minLength": least, "maxLength": most})
             }
             Shape::Rest => json!({"type": "string", "minLength": 1}),
+            Shape::Tags => json!({"type": "string"}),
+            Shape::EventId => json!({"type": "string", "pattern": "^[0-9]{1,18}$"}),
             Shape::OneOf(words) => json!({"type": "string", "enum": words}),
         }
     }
@@ -78,7 +84,7 @@ impl Shape {
             }
             Shape::Name => is_name(value),
             Shape::Text(least, most) => (least..=most).contains(&value.chars().count()),
-            Shape::Rest => true,
+            Shape::Rest | Shape::Tags | Shape::EventId => true,
             Shape::OneOf(words) => words.contains(&value),
         };
         if fits {
@@ -111,6 +117,8 @@ impl fmt::Display for Misfit {
                 ),
                 Shape::Text(least, most) => write!(f, "is not {least} to {most} characters long"),
                 Shape::Rest => f.write_str("is not text"),
+                Shape::Tags => f.write_str("is not a list of entity tags"),
+                Shape::EventId => f.write_str("is not the id of an event"),
                 Shape::OneOf(words) => write!(f, "is not one of {}", words.join(", ")),
             },
         }

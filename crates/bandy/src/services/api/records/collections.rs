@@ -62,7 +62,6 @@ pub(super) fn endpoints() -> Result<Vec<Endpoint>> {
             .from(From::Own)
             .field("If-Match", conditional)
             .says(204, "The rules are those that hold by default.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(409, "They are being changed too often; try again.")
             .problem(412, "The rules are not at this revision."),
     ])
@@ -102,7 +101,7 @@ async fn show(call: Call<'_>) -> Reply {
 
 async fn set(call: Call<'_>, body: Body) -> Reply {
     let sent = call.json(body).await?;
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let name = call.path("collection").into_owned();
     let mut rules = Collection::new(&sent, 0)?;
     let stored = Value::Object(rules.to_json()).to_string();
@@ -121,7 +120,7 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
 }
 
 async fn reset(call: Call<'_>) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let name = call.path("collection").into_owned();
     let records = &call.api.records;
     for _ in 0..TRIES {

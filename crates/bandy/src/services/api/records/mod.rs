@@ -233,7 +233,8 @@ fn records() -> Result<Vec<Endpoint>> {
             .query("sort", Shape::Text(0, 256), "Fields to sort by, up to three, `-` before one for the largest first. Without it records come by id, which for those that the server chose is the order in which they were made.", "-price,name")
             .json(200, "A page of records.", page, json!({"records": [tea], "changes": 17}))
             .with("Link", "The next page (`rel=\"next\"`), where there is one.")
-            .problem(404, "There is no such page: `after` is from another order."),
+            .problem(404, "There is no such page: `after` is from another order.")
+        .problem(414, "The URL is longer than a URL may be."),
         of(Endpoint::new(Method::POST, "/records/{collection}", Tag::Records, "Make a record", Does::Later(|call, body| Box::pin(one::create(call, body)))))
             .about("The server chooses the id; ids grow with time. Fields that begin with `_` are ignored.")
             .from(From::Own)
@@ -247,7 +248,6 @@ fn records() -> Result<Vec<Endpoint>> {
             .with("ETag", "Its revision.")
             .says(304, "It is at the revision that is known.")
             .with("ETag", "Its revision.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(404, "There is no such record."),
         one(Endpoint::new(Method::PUT, "/records/{collection}/{id}", Tag::Records, "Put a record", Does::Later(|call, body| Box::pin(one::put(call, body)))))
             .about("Makes it or replaces it. `If-None-Match: *` only makes it, `If-Match` only replaces that revision.")
@@ -278,7 +278,6 @@ fn records() -> Result<Vec<Endpoint>> {
             .from(From::Own)
             .field("If-Match", matched)
             .says(204, "It is gone.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(404, "There is no such record.")
             .problem(409, "It is being changed too often; try again.")
             .problem(412, "The condition does not hold.")

@@ -36,7 +36,7 @@ pub(super) async fn create(call: Call<'_>, body: Body) -> Reply {
 }
 
 pub(super) async fn get(call: Call<'_>) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let one = One::of(&call).await?;
     let found = one.readable(&call).await?;
     if condition.has(found.revision) {
@@ -48,7 +48,7 @@ pub(super) async fn get(call: Call<'_>) -> Reply {
 }
 
 pub(super) async fn put(call: Call<'_>, body: Body) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let one = One::of(&call).await?;
     one.check_may_any(&call, &[Act::Create, Act::Update])?;
     let fields = fields(&call, &one.rules, body).await?;
@@ -85,7 +85,7 @@ pub(super) async fn put(call: Call<'_>, body: Body) -> Reply {
 }
 
 pub(super) async fn patch(call: Call<'_>, body: Body) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let one = One::of(&call).await?;
     one.check_may_any(&call, &[Act::Update])?;
     let patch = match call.json(body).await? {
@@ -121,7 +121,7 @@ pub(super) async fn patch(call: Call<'_>, body: Body) -> Reply {
 }
 
 pub(super) async fn delete(call: Call<'_>) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let one = One::of(&call).await?;
     one.check_may_any(&call, &[Act::Delete])?;
     for _ in 0..TRIES {
