@@ -1,5 +1,10 @@
-//! The application server in a program of one's own, with its state in a file: `cargo run --example records`, then open
-//! the page at the address that it prints.
+//! The application server in a program of one's own: accounts, records, a page, with what it remembers in memory.
+//!
+//! ```console
+//! $ cargo run -p bandy --example records http://:8000
+//! ```
+
+#![allow(clippy::print_stdout, reason = "a program talks to its user")]
 
 use bandy::accounts::{self, Accounts};
 use bandy::http::Http;
@@ -7,13 +12,18 @@ use bandy::services::api::{Api, Options};
 use bandy::{Result, Server, state};
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let listen = arguments.next();
-    let listen = listen.as_deref().unwrap_or("http://127.0.0.1:8000");
-    let store = arguments.next();
-    let store = state::open(store.as_deref().unwrap_or("sqlite:records.db"))?;
-
+    // `sqlite:records.db` is there tomorrow as well.
+    let store = state::open("memory:")?;
     let accounts = Accounts::open(store.clone(), accounts::Options::default())?;
     let api = Api::new(Options::default(), store, accounts)?;
-    Server::new(Http::new(api)).listen(listen)?.run()
+
+    let mut server = Server::new(Http::new(api));
+    for url in std::env::args().skip(1) {
+        server = server.listen(&url)?;
+    }
+    let running = server.start()?;
+    for endpoint in running.endpoints() {
+        println!("listening on {endpoint}");
+    }
+    running.wait()
 }
