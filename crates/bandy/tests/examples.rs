@@ -1,6 +1,7 @@
 //! The examples as their readers run them: as programs, on every scheme.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -110,4 +111,17 @@ fn embedded_runs_to_its_end() {
         "stopped, 1 cut",
     ];
     assert_eq!(end, expected);
+}
+
+#[test]
+fn records_answers_over_http() {
+    let server = Serving::start("records", &["http://:0"]);
+    let address = server.endpoints[0].replace("http://", "");
+    let mut stream = TcpStream::connect(address.trim_end_matches('/')).expect("connected");
+    let request = "GET /add?a=5&b=3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n8"), "{answer}");
 }

@@ -185,8 +185,10 @@ impl Asking<'_> {
                     self.view.show_answer(&answer);
                 }
                 let is_free = course.drain(&mut answer, DRAINED_MAX).await;
-                let goes_on =
-                    is_free && open.is_free() && question.is_repeatable() && url::is_same_origin(&from, &question.url);
+                let goes_on = is_free
+                    && open.is_free()
+                    && question.is_repeatable()
+                    && url::is_same_origin(&from, &question.url);
                 match goes_on {
                     true => connection = Some(open),
                     false => open.close().await,

@@ -35,12 +35,14 @@ use std::sync::Arc;
 
 use crate::accounts::Accounts;
 use crate::error::Result;
-use crate::http::{Body, Method, Problem, Request, Response, StatusCode, empty, header, same_origin};
+use crate::http::{
+    Body, Downstream, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+};
 use crate::service::Service;
 use crate::state::Store;
 use call::Call;
 use endpoint::{Does, Endpoint, From};
-use paths::{Leaf, Open, Paths};
+use paths::{Leaf, Paths};
 use records::Records;
 use stop::{Reply, Stop};
 
@@ -119,25 +121,21 @@ impl Api {
             Does::Now(answer) => answer(&request),
             Does::Later(answer) => {
                 check_origin(endpoint, &request)?;
-                let (call, body) = self.begin(endpoint, request, open);
-                let (mut call, body) = (call, body);
+                let downstream = Downstream::of(&request).cloned();
+                let (parts, body) = request.into_parts();
+                let mut call = Call {
+                    api: &self.0,
+                    endpoint,
+                    parts,
+                    open,
+                    downstream,
+                    login: None,
+                };
                 call.check_who().await?;
                 call.check_parameters()?;
                 answer(call, body).await
             }
         }
-    }
-
-    fn begin<'a>(&'a self, endpoint: &'a Endpoint, request: Request, open: Open) -> (Call<'a>, Body) {
-        let (parts, body) = request.into_parts();
-        let call = Call {
-            api: &self.0,
-            endpoint,
-            parts,
-            open,
-            login: None,
-        };
-        (call, body)
     }
 }
 
@@ -158,7 +156,9 @@ fn nothing_there(request: &Request) -> Stop {
 fn not_so(request: &Request, leaf: &Leaf) -> Reply {
     if request.method() == Method::OPTIONS {
         let mut response = empty(StatusCode::NO_CONTENT);
-        response.headers_mut().insert(header::ALLOW, leaf.allow.clone());
+        response
+            .headers_mut()
+            .insert(header::ALLOW, leaf.allow.clone());
         return Ok(response);
     }
     let detail = format!("{} is not for {}", request.method(), request.uri().path());
@@ -171,7 +171,9 @@ fn without_body(mut response: Response) -> Response {
     if let Some(length) = response.body().len_hint()
         && response.status() != StatusCode::NO_CONTENT
     {
-        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
     }
     *response.body_mut() = Body::empty();
     response
@@ -179,6 +181,8 @@ fn without_body(mut response: Response) -> Response {
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::collection::{self, Act, Collection};
 use super::TRIES;
+use super::collection::{self, Act, Collection};
 use crate::error::Result;
 use crate::http::{Body, Method, Response, StatusCode, empty, typed};
 use crate::services::api::call::Call;
@@ -62,7 +62,6 @@ pub(super) fn endpoints() -> Result<Vec<Endpoint>> {
             .from(From::Own)
             .field("If-Match", conditional)
             .says(204, "The rules are those that hold by default.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(409, "They are being changed too often; try again.")
             .problem(412, "The rules are not at this revision."),
     ])
@@ -102,7 +101,7 @@ async fn show(call: Call<'_>) -> Reply {
 
 async fn set(call: Call<'_>, body: Body) -> Reply {
     let sent = call.json(body).await?;
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let name = call.path("collection").into_owned();
     let mut rules = Collection::new(&sent, 0)?;
     let stored = Value::Object(rules.to_json()).to_string();
@@ -121,12 +120,17 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
 }
 
 async fn reset(call: Call<'_>) -> Reply {
-    let condition = Condition::of(&call.parts.headers)?;
+    let condition = Condition::of(&call.parts.headers);
     let name = call.path("collection").into_owned();
     let records = &call.api.records;
     for _ in 0..TRIES {
         let expect = expected(&call, &name, &condition).await?;
-        if records.store.delete(&collection::key(&name), expect).await?.is_ok() {
+        if records
+            .store
+            .delete(&collection::key(&name), expect)
+            .await?
+            .is_ok()
+        {
             records.have_set(&name, Collection::default());
             return Ok(empty(StatusCode::NO_CONTENT));
         }
@@ -147,11 +151,18 @@ fn answer(name: &str, rules: &Collection) -> Response {
     fields.insert("collection".to_owned(), name.into());
     fields.extend(rules.to_json());
     fields.insert("revision".to_owned(), rules.revision.into());
-    let mut response = typed(StatusCode::OK, "application/json", Value::Object(fields).to_string());
+    let mut response = typed(
+        StatusCode::OK,
+        "application/json",
+        Value::Object(fields).to_string(),
+    );
     note_revision(&mut response, rules.revision);
     response
 }
 
 fn too_often() -> Stop {
-    Stop::new(StatusCode::CONFLICT, "the rules are being changed too often; try again")
+    Stop::new(
+        StatusCode::CONFLICT,
+        "the rules are being changed too often; try again",
+    )
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::services::api::query;
 
-pub(super) const ABOUT: &str = "Any other parameter is a filter on a field: `name=tea`, `name!=tea`, `price>=3`, `price<=3`, `price>3`, `price<3`, `name~=TE` (contains, in any case). A field within a field is `size.width`; a list is matched where one of its items is. Several filters hold all together. For a field that is called as a parameter here, write a dot before it: `.sort=x`. At most 10,000 records are looked through for one page.";
+pub(super) const ABOUT: &str = "Any other parameter is a filter on a field: `name=tea`, `name!=tea`, `price>=3`, `price<=3`, `price>3`, `price<3`, `name~=TE` (contains, in any case). A field within a field is `size.width`; a list is matched where one of its items is. Several filters hold all together. In a URL `>` and `<` are written `%3E` and `%3C`, as browsers do by themselves. For a field that is called as a parameter here, write a dot before it: `.sort=x`. At most 10,000 records are looked through for one page.";
 
 /// Filters that hold all together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,7 +66,11 @@ impl Filter {
             None => {
                 let at = name.find(['<', '>'])?;
                 let (name, rest) = name.split_at_checked(at)?;
-                let is = if rest.starts_with('>') { Is::Above } else { Is::Below };
+                let is = if rest.starts_with('>') {
+                    Is::Above
+                } else {
+                    Is::Below
+                };
                 (name, is, rest.get(1..)?)
             }
         };
@@ -99,7 +103,11 @@ impl Filter {
                 let both = number.as_f64().zip(self.text.parse().ok());
                 both.and_then(|(a, b)| a.partial_cmp(&b))
             }
-            Value::Bool(value) => self.text.parse::<bool>().ok().map(|other| value.cmp(&other)),
+            Value::Bool(value) => self
+                .text
+                .parse::<bool>()
+                .ok()
+                .map(|other| value.cmp(&other)),
             Value::Null => (self.text == "null").then_some(Equal),
             Value::Array(_) | Value::Object(_) => None,
         };
@@ -117,7 +125,8 @@ impl Filter {
 
 /// The field at this path.
 pub(super) fn field<'v>(document: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter().try_fold(document, |value, name| value.get(name))
+    path.iter()
+        .try_fold(document, |value, name| value.get(name))
 }
 
 #[cfg(test)]

@@ -83,7 +83,10 @@ impl Records {
     async fn collection(&self, name: &str) -> Result<Arc<Collection>> {
         let now = Instant::now();
         {
-            let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            let remembered = self
+                .remembered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = remembered.get(name)
                 && now.duration_since(known.since) < self.stale
             {
@@ -107,12 +110,17 @@ impl Records {
     }
 
     fn remember(&self, name: &str, collection: Arc<Collection>, since: Instant) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED && !remembered.contains_key(name) {
             remembered.clear();
         }
         // Whoever read it earlier knows less: revisions grow, and 0 is that there are no rules any more.
-        let is_newer = remembered.get(name).is_none_or(|known| known.since <= since);
+        let is_newer = remembered
+            .get(name)
+            .is_none_or(|known| known.since <= since);
         if is_newer {
             let known = Remembered { collection, since };
             remembered.insert(name.to_owned(), known);
@@ -125,7 +133,13 @@ impl Records {
     }
 
     /// Writes a record and the entry about it, in one commit. Its new revision.
-    async fn write(&self, collection: &str, document: &Document, change: Change, expect: Expect) -> Result<Result<u64, Conflict>> {
+    async fn write(
+        &self,
+        collection: &str,
+        document: &Document,
+        change: Change,
+        expect: Expect,
+    ) -> Result<Result<u64, Conflict>> {
         let batch = Batch::new();
         let record = key(collection, &document.id);
         let batch = match change {
@@ -156,14 +170,22 @@ fn log(collection: &str) -> String {
 }
 
 /// Lets on who may: 401 for nobody, 403 for somebody else.
-fn check_may(collection: &Collection, act: Act, login: Option<&Login>, owner: Option<&str>) -> Result<(), Stop> {
+fn check_may(
+    collection: &Collection,
+    act: Act,
+    login: Option<&Login>,
+    owner: Option<&str>,
+) -> Result<(), Stop> {
     if collection.may(act, login, owner) {
         return Ok(());
     }
     Err(match login {
         None => nobody(),
         Some(_) => {
-            let detail = format!("you may not {} this: see the collection's rules", act.name());
+            let detail = format!(
+                "you may not {} this: see the collection's rules",
+                act.name()
+            );
             Stop::new(StatusCode::FORBIDDEN, detail)
         }
     })
@@ -185,7 +207,10 @@ fn records() -> Result<Vec<Endpoint>> {
     let tea = document::example();
     let sent = json!({"name": "tea", "price": 3.5, "tags": ["hot"]});
     let any = json!({"type": "object"});
-    let of = |row: Endpoint| row.who(Who::Depends).path("collection", Shape::Name, "The collection.", "things");
+    let of = |row: Endpoint| {
+        row.who(Who::Depends)
+            .path("collection", Shape::Name, "The collection.", "things")
+    };
     let one = |row: Endpoint| of(row).path("id", Shape::Name, "The record.", "tea");
     let page = json!({
         "type": "object",
@@ -208,7 +233,8 @@ fn records() -> Result<Vec<Endpoint>> {
             .query("sort", Shape::Text(0, 256), "Fields to sort by, up to three, `-` before one for the largest first. Without it records come by id, which for those that the server chose is the order in which they were made.", "-price,name")
             .json(200, "A page of records.", page, json!({"records": [tea], "changes": 17}))
             .with("Link", "The next page (`rel=\"next\"`), where there is one.")
-            .problem(404, "There is no such page: `after` is from another order."),
+            .problem(404, "There is no such page: `after` is from another order.")
+        .problem(414, "The URL is longer than a URL may be."),
         of(Endpoint::new(Method::POST, "/records/{collection}", Tag::Records, "Make a record", Does::Later(|call, body| Box::pin(one::create(call, body)))))
             .about("The server chooses the id; ids grow with time. Fields that begin with `_` are ignored.")
             .from(From::Own)
@@ -222,7 +248,6 @@ fn records() -> Result<Vec<Endpoint>> {
             .with("ETag", "Its revision.")
             .says(304, "It is at the revision that is known.")
             .with("ETag", "Its revision.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(404, "There is no such record."),
         one(Endpoint::new(Method::PUT, "/records/{collection}/{id}", Tag::Records, "Put a record", Does::Later(|call, body| Box::pin(one::put(call, body)))))
             .about("Makes it or replaces it. `If-None-Match: *` only makes it, `If-Match` only replaces that revision.")
@@ -253,7 +278,6 @@ fn records() -> Result<Vec<Endpoint>> {
             .from(From::Own)
             .field("If-Match", matched)
             .says(204, "It is gone.")
-            .problem(400, "The condition is no list of entity tags.")
             .problem(404, "There is no such record.")
             .problem(409, "It is being changed too often; try again.")
             .problem(412, "The condition does not hold.")
