@@ -226,6 +226,9 @@ fn login<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Option<Rule> {
     let require = table.get("require");
     let is_required =
         require.is_some_and(|value| walk.choice("require", value, &[("login", ())]).is_some());
+    if let Some(value) = require.filter(|_| is_required) {
+        walk.logins.push(value.origin.clone());
+    }
     let mut rule = Rule::default();
     if let Some((key, value)) = table.entry("roles") {
         let roles = walk.texts("roles", value);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::diagnostic::Origin;
 use super::plan::{Plan, Server};
-use super::print_route;
 use super::quantity::{print_duration, print_size};
 use super::raw::{Config, Data, Key, Table, Value};
+use super::{print_route, print_state};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::{HttpLimits, Limits};
 use crate::net::tls::{ClientAuth, ServerTls};
@@ -35,6 +35,7 @@ impl Plan {
     /// The configuration that means this plan, every default written out.
     pub fn to_raw(&self) -> Config {
         let mut config = Config::default();
+        print_state::write(&mut config.root, self);
         for server in &self.servers {
             write_server(&mut config.root, server);
         }
@@ -81,6 +82,8 @@ pub(super) fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data))
             set(&["service", "exec", "command"], command);
             set(&["service", "exec", "programs"], number(*programs));
         }
+        Spec::Files(options) => print_state::write_files(options, set),
+        Spec::Api(options) => print_state::write_api(options, set),
         Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
     }
 }
@@ -161,7 +164,7 @@ fn write_limits(limits: &Limits, has_requests: bool, set: &mut impl FnMut(&[&str
 }
 
 /// A number of which 0 is no bound.
-fn or_zero(n: u64, print: impl Fn(u64) -> Data) -> Data {
+pub(super) fn or_zero(n: u64, print: impl Fn(u64) -> Data) -> Data {
     match n {
         0 => "none".into(),
         n => print(n),
@@ -345,7 +348,9 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts;
     use crate::config::parse;
+    use crate::config::plan::State;
     use crate::endpoint::Scheme;
     use crate::http::StatusCode;
     use crate::http::router::{
@@ -355,7 +360,9 @@ mod tests {
     use crate::limits::Overload;
     use crate::net::tls::Identity;
     use crate::server::Model;
-    use crate::services::{Route, To};
+    use crate::services::{Route, To, api, files};
+    use crate::state::Location;
+    use crate::state::backup::Schedule;
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
@@ -388,6 +395,8 @@ mod tests {
             }),
             (vec("[^\0]+", 1..20), any_count())
                 .prop_map(|(command, programs)| Spec::Exec { command, programs }),
+            any_files().boxed().prop_map(Spec::Files),
+            any_api().boxed().prop_map(Spec::Api),
         ]
     }
 
@@ -424,7 +433,7 @@ mod tests {
             To::Redirect(Redirect { status, to })
         });
         let is_request = |spec: &Spec| spec.stands_on(Carries::Request);
-        let service = any_service().prop_filter("requests", is_request);
+        let service = any_service().boxed().prop_filter("requests", is_request);
         prop_oneof![fixed, redirect, service.prop_map(To::Service)]
     }
 
@@ -514,11 +523,11 @@ mod tests {
         );
         let rest = (
             option::of(bytes()),
-            any_fields(),
-            any_fields(),
-            any_access(),
+            any_fields().boxed(),
+            any_fields().boxed(),
+            any_access().boxed(),
         );
-        (any_scope(), any_to(), strip, some, rest).prop_map(
+        (any_scope(), any_to().boxed(), strip, some, rest).prop_map(
             |(scope, to, strip, (rate, compression, cors), rest)| {
                 let (body_bytes, request, response, access) = rest;
                 let is_below = scope.path.always_begins_with("/api");
@@ -540,7 +549,9 @@ mod tests {
     /// Routes, on endpoints that have ports of their own, from `first` on.
     fn any_router(first: usize) -> impl Strategy<Value = Server> {
         let identity = ClientAuth::Optional("ca.pem".into());
-        (vec(any_route(), 1..4), any_limits()).prop_map(move |(routes, limits)| {
+        (vec(any_route().boxed(), 1..4), any_limits().boxed()).prop_map(move |(routes, limits)| {
+            let mut answers = Answers::Routes(routes);
+            crate::config::route::longest_body(&mut answers);
             let listen = ["http", "https"].iter().zip(first..);
             let listen = listen.map(|(scheme, port)| format!("{scheme}://[::1]:{port}"));
             Server {
@@ -548,7 +559,7 @@ mod tests {
                 listen: listen
                     .map(|url| url.parse().expect("an endpoint"))
                     .collect(),
-                answers: Answers::Routes(routes),
+                answers,
                 model: Model::Async,
                 tls: ServerTls {
                     identity: None,
@@ -557,6 +568,84 @@ mod tests {
                 origins: Vec::new(),
                 limits,
             }
+        })
+    }
+
+    fn any_state() -> impl Strategy<Value = State> {
+        let backup = (any_count(), 1..100_000_u64, "[^\0]+").prop_map(|(keep, every, folder)| {
+            let every = Duration::from_secs(every);
+            Schedule {
+                every,
+                keep,
+                folder: folder.into(),
+            }
+        });
+        let sqlite = ("[a-z./]{0,9}[a-z]", option::of(backup)).prop_filter_map(
+            "a file",
+            |(path, backup)| {
+                let store = format!("sqlite:{path}").parse().ok()?;
+                Some(State { store, backup })
+            },
+        );
+        let memory = State {
+            store: Location::Memory,
+            backup: None,
+        };
+        prop_oneof![sqlite, Just(memory)]
+    }
+
+    fn any_accounts() -> impl Strategy<Value = accounts::Options> {
+        let times = (any_duration(), any_duration());
+        (any::<bool>(), times, any_count()).prop_map(|(registration, (session, idle), min)| {
+            accounts::Options {
+                registration,
+                session,
+                idle,
+                password_min: min,
+                ..accounts::Options::default()
+            }
+        })
+    }
+
+    fn any_files() -> impl Strategy<Value = files::Options> {
+        let bools = vec(any::<bool>(), 5);
+        let index = vec("[a-z.]{1,9}[a-z]", 0..3);
+        let bytes = (0..1_u64 << 60, 1..1_u64 << 60);
+        let origins = vec(select(vec!["*", "https://app.example"]), 0..3);
+        let control = option::of("[!-~]+");
+        (("[^\0]+", index), bools, bytes, control, origins).prop_map(
+            |((root, index), bools, (cache_bytes, upload_bytes), cache_control, origins)| {
+                files::Options {
+                    root: root.into(),
+                    index,
+                    listing: bools[0],
+                    hidden: bools[1],
+                    precompressed: bools[2],
+                    cache_bytes,
+                    cache_control,
+                    upload: bools[3],
+                    upload_bytes: match bools[3] {
+                        true => upload_bytes,
+                        false => files::Options::UPLOAD_BYTES,
+                    },
+                    delete: bools[4],
+                    origins: origins.into_iter().map(str::to_owned).collect(),
+                }
+            },
+        )
+    }
+
+    fn any_api() -> impl Strategy<Value = api::Options> {
+        let counts = (any_count(), any_count(), any_count());
+        let times = (any_duration(), any_duration(), any_duration());
+        (any::<bool>(), counts, times).prop_map(|(testing, counts, times)| api::Options {
+            testing,
+            body_bytes: counts.0,
+            depth: counts.1,
+            changes: counts.2 as u64,
+            stale: times.0,
+            heartbeat: times.1,
+            longest: times.2,
         })
     }
 
@@ -598,8 +687,14 @@ mod tests {
         let counts = (any_count(), any_count(), any_count(), any_count());
         let times = (any_duration(), any_duration(), any_duration());
         let optional = (option::of(any_duration()), option::of(any_duration()));
-        (counts, times, optional, select(&Overload::ALL), any_http()).prop_map(
-            |(counts, times, optional, overload, http)| Limits {
+        (
+            counts,
+            times,
+            optional,
+            select(&Overload::ALL),
+            any_http().boxed(),
+        )
+            .prop_map(|(counts, times, optional, overload, http)| Limits {
                 connections: counts.0,
                 overload,
                 handshake: times.0,
@@ -611,8 +706,7 @@ mod tests {
                 flow_idle: times.2,
                 flow_queue: counts.3,
                 http,
-            },
-        )
+            })
     }
 
     /// A server whose endpoints have ports of their own, from `first` on.
@@ -622,11 +716,18 @@ mod tests {
             select(vec!["*", "null", "https://app.example", "http://a:1"]),
             0..4,
         );
-        let rest = (select(&Model::ALL), any_tls(), origins, any_limits());
+        let rest = (
+            select(&Model::ALL),
+            any_tls(),
+            origins,
+            any_limits().boxed(),
+        );
         (any_service(), schemes, "[a-zA-Z0-9_-]{0,8}", rest).prop_map(
             move |(service, schemes, name, (model, tls, origins, limits))| {
-                // Every service stands on a stream.
-                let schemes = std::iter::once(&Scheme::Tcp).chain(schemes.iter());
+                // Every service stands on a stream or on requests.
+                let schemes = [&Scheme::Tcp, &Scheme::Http]
+                    .into_iter()
+                    .chain(schemes.iter());
                 let schemes = schemes.filter(|s| service.stands_on(s.carries()));
                 let endpoint = |(n, scheme): (usize, &Scheme)| {
                     let n = first + n;
@@ -654,10 +755,21 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_parses_to_the_same_plan(
-            servers in (any_server(1), any_router(100), any_server(200), 1..=3_usize)
+            servers in (
+                any_server(1).boxed(),
+                any_router(100).boxed(),
+                any_server(200).boxed(),
+                1..=3_usize,
+            ),
+            state in option::of(any_state().boxed()),
+            accounts in any_accounts().boxed(),
         ) {
             let (a, b, c, n) = servers;
-            let plan = Plan { servers: [a, b, c].into_iter().take(n).collect() };
+            let plan = Plan {
+                state,
+                accounts,
+                servers: [a, b, c].into_iter().take(n).collect(),
+            };
             let text = plan.to_toml();
             match parse("printed", &text) {
                 Ok((again, _)) => prop_assert_eq!(again, plan, "{}", text),

@@ -10,8 +10,9 @@ use super::walk::{Meant, Walk, listed};
 use crate::endpoint::Carries;
 use crate::http::router::{Fixed, Host, Pattern, Redirect, Scope, Target};
 use crate::http::{Method, StatusCode};
+use crate::limits::HttpLimits;
 use crate::printable::printable;
-use crate::services::{Route, Spec, To};
+use crate::services::{Answers, Route, Spec, To};
 
 const ROUTE_KEYS: [&str; 21] = [
     "host",
@@ -328,6 +329,32 @@ fn status_code<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<StatusCode> 
         walk.push(d.help("write one from 200 to 599"));
     }
     status
+}
+
+/// The longest body that something of this takes, where that is more than a server's limit is by default: the limit then
+/// grows with it, and the routes that did not ask for that keep the default.
+pub(super) fn longest_body(answers: &mut Answers) -> Option<u64> {
+    let usual = HttpLimits::default().body_bytes;
+    let upload = |spec: &Spec| match spec {
+        Spec::Files(options) if options.upload => Some(options.upload_bytes),
+        _ => None,
+    };
+    let of_route = |route: &Route| match (&route.to, route.layers.body_bytes) {
+        (_, Some(max)) => Some(max),
+        (To::Service(spec), None) => upload(spec),
+        _ => None,
+    };
+    let longest = match answers {
+        Answers::Service(spec) => upload(spec),
+        Answers::Routes(routes) => routes.iter().filter_map(of_route).max(),
+    };
+    let longest = longest.filter(|longest| *longest > usual)?;
+    if let Answers::Routes(routes) = answers {
+        for route in routes.iter_mut().filter(|route| of_route(route).is_none()) {
+            route.layers.body_bytes = Some(usual);
+        }
+    }
+    Some(longest)
 }
 
 /// What a route that asks no service has no use for.

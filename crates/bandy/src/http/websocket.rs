@@ -1,6 +1,9 @@
 //! WebSocket at a path of an HTTP server: the handshake as a request and its response (RFC 6455, section 4.2).
 
-use super::{HeaderMap, HeaderName, HeaderValue, Method, Problem, Request, Response, StatusCode, Switch, header, same_origin};
+use super::{
+    HeaderMap, HeaderName, HeaderValue, Method, Problem, Request, Response, StatusCode, Switch,
+    header, same_origin,
+};
 use crate::error::Result;
 use crate::net::{Conn, ws};
 
@@ -44,14 +47,20 @@ fn check(request: &Request) -> Result<&[u8], Box<Response>> {
     let is_handshake = request.method() == Method::GET
         && has_token(fields, &header::CONNECTION, "upgrade")
         && has_token(fields, &header::UPGRADE, "websocket");
-    let is_version = fields.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
+    let is_version = fields
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_some_and(|version| version == "13");
     if !is_handshake || !is_version {
-        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED).detail("this is a WebSocket: connect with ws:// or wss://");
+        let problem = Problem::new(StatusCode::UPGRADE_REQUIRED)
+            .detail("this is a WebSocket: connect with ws:// or wss://");
         let mut refusal = problem.response();
         let fields = refusal.headers_mut();
         fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        fields.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        fields.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
         return Err(Box::new(refusal));
     }
     same_origin::check(request).map_err(|problem| Box::new(problem.response()))?;
@@ -60,7 +69,11 @@ fn check(request: &Request) -> Result<&[u8], Box<Response>> {
         (Some(key), None) if is_key(key.as_bytes()) => Ok(key.as_bytes()),
         _ => {
             let problem = Problem::new(StatusCode::BAD_REQUEST);
-            Err(Box::new(problem.detail("Sec-WebSocket-Key is not 16 bytes in base64").response()))
+            Err(Box::new(
+                problem
+                    .detail("Sec-WebSocket-Key is not 16 bytes in base64")
+                    .response(),
+            ))
         }
     }
 }
@@ -73,6 +86,8 @@ fn is_key(key: &[u8]) -> bool {
 
 fn has_token(fields: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let values = fields.get_all(name).iter();
-    let mut tokens = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut tokens = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
 }

@@ -40,7 +40,9 @@ impl Call<'_> {
     /// An open part of the path, decoded. What is no text is caught before.
     pub(super) fn path(&self, name: &str) -> Cow<'_, str> {
         let number = self.endpoint.of_path().position(|param| param.name == name);
-        let part = self.open.part(self.parts.uri.path(), number.unwrap_or(usize::MAX));
+        let part = self
+            .open
+            .part(self.parts.uri.path(), number.unwrap_or(usize::MAX));
         query::decode_path(part).unwrap_or_default()
     }
 
@@ -53,13 +55,17 @@ impl Call<'_> {
     /// A query parameter that is a whole number, or this.
     pub(super) fn integer(&self, name: &str, default: u64) -> u64 {
         let value = self.query(name);
-        value.and_then(|value| shape::integer(&value)).unwrap_or(default)
+        value
+            .and_then(|value| shape::integer(&value))
+            .unwrap_or(default)
     }
 
     /// A query parameter in seconds, as milliseconds, or this.
     pub(super) fn milliseconds(&self, name: &str, default: u64) -> u64 {
         let value = self.query(name);
-        value.and_then(|value| shape::milliseconds(&value)).unwrap_or(default)
+        value
+            .and_then(|value| shape::milliseconds(&value))
+            .unwrap_or(default)
     }
 
     /// A request field, if it is text.
@@ -130,7 +136,10 @@ impl Call<'_> {
         match (self.endpoint.who, &self.login) {
             (Who::Depends | Who::Anyone, _) | (Who::User, Some(_)) => Ok(()),
             (Who::Role(role), Some(login)) if login.has(role) => Ok(()),
-            (Who::Role(role), Some(_)) => Err(Stop::new(StatusCode::FORBIDDEN, format!("this is for those with the role {role:?}"))),
+            (Who::Role(role), Some(_)) => Err(Stop::new(
+                StatusCode::FORBIDDEN,
+                format!("this is for those with the role {role:?}"),
+            )),
             (_, None) => Err(nobody()),
         }
     }
@@ -167,7 +176,10 @@ impl Call<'_> {
         let value = match is_form {
             true => form(&text)?,
             false => json::parse(&text, self.api.options.depth).map_err(|wrong| {
-                Stop::new(StatusCode::BAD_REQUEST, format!("the body is not the JSON it should be: {wrong}"))
+                Stop::new(
+                    StatusCode::BAD_REQUEST,
+                    format!("the body is not the JSON it should be: {wrong}"),
+                )
             })?,
         };
         check(&input.validator, &value)?;
@@ -184,7 +196,9 @@ impl Call<'_> {
         let taken = input.takes.media_types();
         let given = self.field(header::CONTENT_TYPE).unwrap_or_default();
         let essence = given.split(';').next().unwrap_or_default().trim();
-        let found = taken.iter().find(|taken| taken.eq_ignore_ascii_case(essence));
+        let found = taken
+            .iter()
+            .find(|taken| taken.eq_ignore_ascii_case(essence));
         match found {
             Some(found) => Ok(*found == "application/x-www-form-urlencoded"),
             None => {
@@ -213,10 +227,16 @@ pub(super) fn check(validator: &jsonschema::Validator, value: &Value) -> Result<
         return Ok(());
     }
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY);
-    let problem = validator.iter_errors(value).take(TOLD).fold(problem, |problem, wrong| {
-        // What was sent may be a secret, and is not said back.
-        problem.field(wrong.instance_path().to_string(), wrong.masked().to_string())
-    });
+    let problem = validator
+        .iter_errors(value)
+        .take(TOLD)
+        .fold(problem, |problem, wrong| {
+            // What was sent may be a secret, and is not said back.
+            problem.field(
+                wrong.instance_path().to_string(),
+                wrong.masked().to_string(),
+            )
+        });
     Err(problem.into())
 }
 
@@ -230,7 +250,10 @@ fn form(text: &[u8]) -> Result<Value> {
         let value = query::decode(value.unwrap_or_default()).ok_or_else(not_text)?;
         let before = fields.insert(name.clone().into_owned(), Value::from(&*value));
         if before.is_some() {
-            return Err(Stop::new(StatusCode::BAD_REQUEST, format!("the field {name:?} is there twice")));
+            return Err(Stop::new(
+                StatusCode::BAD_REQUEST,
+                format!("the field {name:?} is there twice"),
+            ));
         }
     }
     Ok(Value::Object(fields))

@@ -84,8 +84,11 @@ fn result(sum: Number) -> String {
 
 /// Whether JSON is asked for and text is not.
 fn wants_json(fields: &HeaderMap) -> bool {
-    let accept = fields.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/plain"))
+    let accept = fields
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    accept
+        .is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/plain"))
 }
 
 async fn process(call: Call<'_>, body: Body) -> Reply {
@@ -93,7 +96,10 @@ async fn process(call: Call<'_>, body: Body) -> Reply {
     let numbers = match sent.value.pointer("/input").and_then(Value::as_array) {
         // A double has forgotten how it was written.
         Some(numbers) if numbers.iter().any(Value::is_f64) => as_written(&sent.text)?,
-        Some(numbers) => numbers.iter().map(|number| exact(&number.to_string())).collect::<Result<_, _>>()?,
+        Some(numbers) => numbers
+            .iter()
+            .map(|number| exact(&number.to_string()))
+            .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
     let sum = numbers.into_iter().try_fold(Number::ZERO, Number::plus);
@@ -108,10 +114,15 @@ fn as_written(text: &[u8]) -> Result<Vec<Number>, Stop> {
         input: Vec<&'a RawValue>,
     }
     // It is JSON, and of this schema: that was checked.
-    let sent: Sent<'_> = serde_json::from_slice(text).map_err(|_| Stop::field("/input", "is not a list of numbers"))?;
-    sent.input.iter().map(|number| exact(number.get())).collect()
+    let sent: Sent<'_> = serde_json::from_slice(text)
+        .map_err(|_| Stop::field("/input", "is not a list of numbers"))?;
+    sent.input
+        .iter()
+        .map(|number| exact(number.get()))
+        .collect()
 }
 
 fn exact(text: &str) -> Result<Number, Stop> {
-    Number::parse(text).map_err(|wrong| Stop::field("/input", format!("has a number that {}", wrong.as_str())))
+    Number::parse(text)
+        .map_err(|wrong| Stop::field("/input", format!("has a number that {}", wrong.as_str())))
 }

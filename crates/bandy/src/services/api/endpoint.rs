@@ -51,7 +51,9 @@ impl Tag {
             Tag::Records => {
                 "JSON documents in collections: with revisions, paging, filters, and their changes as they happen."
             }
-            Tag::Collections => "What a collection's documents must be like, and who may do what with them.",
+            Tag::Collections => {
+                "What a collection's documents must be like, and who may do what with them."
+            }
             Tag::Testing => "For those who write a client and want to see what it does.",
             Tag::About => "This server, described.",
         }
@@ -160,7 +162,13 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that anyone may use, without parameters or answers yet.
-    pub(super) fn new(method: Method, path: &'static str, tag: Tag, summary: &'static str, does: Does) -> Endpoint {
+    pub(super) fn new(
+        method: Method,
+        path: &'static str,
+        tag: Tag,
+        summary: &'static str,
+        does: Does,
+    ) -> Endpoint {
         Endpoint {
             methods: vec![method],
             path,
@@ -179,7 +187,13 @@ impl Endpoint {
 
     /// For any method that can carry a request.
     pub(super) fn any_method(mut self) -> Endpoint {
-        self.methods = vec![Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        self.methods = vec![
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ];
         self
     }
 
@@ -204,17 +218,35 @@ impl Endpoint {
     }
 
     /// A part of the path.
-    pub(super) fn path(self, name: &'static str, shape: Shape, about: &'static str, example: &'static str) -> Endpoint {
+    pub(super) fn path(
+        self,
+        name: &'static str,
+        shape: Shape,
+        about: &'static str,
+        example: &'static str,
+    ) -> Endpoint {
         self.param(name, Place::Path, shape, true, about, example)
     }
 
     /// A query parameter that may be left out.
-    pub(super) fn query(self, name: &'static str, shape: Shape, about: &'static str, example: &'static str) -> Endpoint {
+    pub(super) fn query(
+        self,
+        name: &'static str,
+        shape: Shape,
+        about: &'static str,
+        example: &'static str,
+    ) -> Endpoint {
         self.param(name, Place::Query, shape, false, about, example)
     }
 
     /// A query parameter that must be there.
-    pub(super) fn needs(self, name: &'static str, shape: Shape, about: &'static str, example: &'static str) -> Endpoint {
+    pub(super) fn needs(
+        self,
+        name: &'static str,
+        shape: Shape,
+        about: &'static str,
+        example: &'static str,
+    ) -> Endpoint {
         self.param(name, Place::Query, shape, true, about, example)
     }
 
@@ -262,14 +294,22 @@ impl Endpoint {
     }
 
     /// An answer with a JSON body of this schema.
-    pub(super) fn json(self, status: u16, about: &'static str, schema: Value, example: Value) -> Endpoint {
-        self.says(status, about).form("application/json", schema, Some(example))
+    pub(super) fn json(
+        self,
+        status: u16,
+        about: &'static str,
+        schema: Value,
+        example: Value,
+    ) -> Endpoint {
+        self.says(status, about)
+            .form("application/json", schema, Some(example))
     }
 
     /// An answer of text.
     pub(super) fn text(self, status: u16, about: &'static str, example: &'static str) -> Endpoint {
         let example = (!example.is_empty()).then(|| Value::from(example));
-        self.says(status, about).form("text/plain", json!({"type": "string"}), example)
+        self.says(status, about)
+            .form("text/plain", json!({"type": "string"}), example)
     }
 
     /// An answer without a body, as yet.
@@ -284,7 +324,12 @@ impl Endpoint {
     }
 
     /// Another form of the last answer.
-    pub(super) fn form(mut self, media_type: &'static str, schema: Value, example: Option<Value>) -> Endpoint {
+    pub(super) fn form(
+        mut self,
+        media_type: &'static str,
+        schema: Value,
+        example: Option<Value>,
+    ) -> Endpoint {
         if let Some(says) = self.says.last_mut() {
             says.bodies.push(Form {
                 media_type,
@@ -306,33 +351,50 @@ impl Endpoint {
     /// A problem that this endpoint can answer with, beyond those that follow from what it takes and who may.
     pub(super) fn problem(self, status: u16, about: &'static str) -> Endpoint {
         let problem = json!({"$ref": "#/components/schemas/Problem"});
-        self.says(status, about).form("application/problem+json", problem, None)
+        self.says(status, about)
+            .form("application/problem+json", problem, None)
     }
 
     /// The problems that follow from what it takes and who may.
     pub(super) fn implied_problems(&self) -> Vec<(u16, &'static str)> {
         let mut problems = Vec::new();
-        if self.input.as_ref().is_some_and(|input| input.takes != Takes::Anything) {
+        if self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.takes != Takes::Anything)
+        {
             problems.push((400, "The body is not what its media type says."));
             problems.push((413, "The body is too long."));
             problems.push((415, "The body is of another media type."));
         }
         let is_checked = |param: &Param| param.place != Place::Header && param.shape != Shape::Rest;
-        if self.input.as_ref().is_some_and(|input| input.takes != Takes::Anything) || self.params.iter().any(is_checked)
+        if self
+            .input
+            .as_ref()
+            .is_some_and(|input| input.takes != Takes::Anything)
+            || self.params.iter().any(is_checked)
         {
-            problems.push((422, "Something that was sent is not as it must be; `errors` says what."));
+            problems.push((
+                422,
+                "Something that was sent is not as it must be; `errors` says what.",
+            ));
         }
         if self.who != Who::Anyone {
             problems.push((401, "Nobody is logged in."));
         }
         if self.who != Who::Anyone || self.from != From::Anywhere {
-            problems.push((403, "This is not for whoever asks, or a page of another site made them ask."));
+            problems.push((
+                403,
+                "This is not for whoever asks, or a page of another site made them ask.",
+            ));
         }
         problems
     }
 
     pub(super) fn of_path(&self) -> impl Iterator<Item = &Param> {
-        self.params.iter().filter(|param| param.place == Place::Path)
+        self.params
+            .iter()
+            .filter(|param| param.place == Place::Path)
     }
 }
 

@@ -88,7 +88,9 @@ impl<'de> Visitor<'de> for Tree {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(below)?;
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} is there twice")));
+                return Err(A::Error::custom(format_args!(
+                    "the key {key:?} is there twice"
+                )));
             }
             object.insert(key, value);
         }
@@ -125,7 +127,10 @@ mod tests {
         let expected: Value = serde_json::from_slice(good).expect("JSON");
         assert_eq!(parse(good, 3).expect("within"), expected);
         for (text, why) in [
-            (&br#"{"a":1,"b":2,"a":3}"#[..], "the key \"a\" is there twice"),
+            (
+                &br#"{"a":1,"b":2,"a":3}"#[..],
+                "the key \"a\" is there twice",
+            ),
             (b"[[[[1]]]]", "nested too deep"),
             (b"{", "EOF while parsing"),
             (b"[1] 2", "trailing characters"),
@@ -148,7 +153,11 @@ mod tests {
             (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
             (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
             (json!({"a":"b"}), json!({"a":null}), json!({})),
-            (json!({"a":"b","b":"c"}), json!({"a":null}), json!({"b":"c"})),
+            (
+                json!({"a":"b","b":"c"}),
+                json!({"a":null}),
+                json!({"b":"c"}),
+            ),
             (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
             (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
             (
@@ -157,11 +166,11 @@ mod tests {
                 json!({"a":{"b":"d"}}),
             ),
             (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
-            (json!(["a","b"]), json!(["c","d"]), json!(["c","d"])),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
             (json!({"a":"b"}), json!(["c"]), json!(["c"])),
             (json!({"a":"foo"}), json!(null), json!(null)),
             (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (json!([1,2]), json!({"a":"b","c":null}), json!({"a":"b"})),
+            (json!([1, 2]), json!({"a":"b","c":null}), json!({"a":"b"})),
             (
                 json!({}),
                 json!({"a":{"bb":{"ccc":null}}}),

@@ -35,7 +35,9 @@ use std::sync::Arc;
 
 use crate::accounts::Accounts;
 use crate::error::Result;
-use crate::http::{Body, Method, Problem, Request, Response, StatusCode, empty, header, same_origin};
+use crate::http::{
+    Body, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+};
 use crate::service::Service;
 use crate::state::Store;
 use call::Call;
@@ -128,7 +130,12 @@ impl Api {
         }
     }
 
-    fn begin<'a>(&'a self, endpoint: &'a Endpoint, request: Request, open: Open) -> (Call<'a>, Body) {
+    fn begin<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        request: Request,
+        open: Open,
+    ) -> (Call<'a>, Body) {
         let (parts, body) = request.into_parts();
         let call = Call {
             api: &self.0,
@@ -158,7 +165,9 @@ fn nothing_there(request: &Request) -> Stop {
 fn not_so(request: &Request, leaf: &Leaf) -> Reply {
     if request.method() == Method::OPTIONS {
         let mut response = empty(StatusCode::NO_CONTENT);
-        response.headers_mut().insert(header::ALLOW, leaf.allow.clone());
+        response
+            .headers_mut()
+            .insert(header::ALLOW, leaf.allow.clone());
         return Ok(response);
     }
     let detail = format!("{} is not for {}", request.method(), request.uri().path());
@@ -171,7 +180,9 @@ fn without_body(mut response: Response) -> Response {
     if let Some(length) = response.body().len_hint()
         && response.status() != StatusCode::NO_CONTENT
     {
-        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length.into());
     }
     *response.body_mut() = Body::empty();
     response
@@ -179,6 +190,8 @@ fn without_body(mut response: Response) -> Response {
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,9 @@ use crate::http::Method;
 pub(super) fn document(rows: &[Endpoint]) -> Value {
     let mut paths = Map::new();
     for row in rows {
-        let path = paths.entry(row.path.replace("...}", "}")).or_insert_with(|| json!({}));
+        let path = paths
+            .entry(row.path.replace("...}", "}"))
+            .or_insert_with(|| json!({}));
         for method in &row.methods {
             if let Value::Object(path) = path {
                 path.insert(method.as_str().to_lowercase(), operation(row, method));
@@ -103,7 +105,12 @@ fn operation(row: &Endpoint, method: &Method) -> Value {
                 let content: Map<String, Value> = takes
                     .media_types()
                     .iter()
-                    .map(|name| ((*name).to_owned(), json!({"schema": input.schema, "example": input.example})))
+                    .map(|name| {
+                        (
+                            (*name).to_owned(),
+                            json!({"schema": input.schema, "example": input.example}),
+                        )
+                    })
                     .collect();
                 json!({"required": true, "content": content})
             }
@@ -114,10 +121,16 @@ fn operation(row: &Endpoint, method: &Method) -> Value {
     match row.who {
         Who::Anyone => {}
         Who::User | Who::Role(_) => {
-            operation.insert("security".to_owned(), json!([{"bearer": []}, {"cookie": []}]));
+            operation.insert(
+                "security".to_owned(),
+                json!([{"bearer": []}, {"cookie": []}]),
+            );
         }
         Who::Depends => {
-            operation.insert("security".to_owned(), json!([{}, {"bearer": []}, {"cookie": []}]));
+            operation.insert(
+                "security".to_owned(),
+                json!([{}, {"bearer": []}, {"cookie": []}]),
+            );
         }
     }
     if let Who::Role(role) = row.who {
@@ -157,7 +170,9 @@ fn param(param: &Param) -> Value {
         && !param.example.is_empty()
     {
         let example = match param.shape {
-            Shape::Number | Shape::Integer(..) | Shape::Seconds(_) => serde_json::from_str(param.example).unwrap_or_default(),
+            Shape::Number | Shape::Integer(..) | Shape::Seconds(_) => {
+                serde_json::from_str(param.example).unwrap_or_default()
+            }
             _ => Value::from(param.example),
         };
         written.insert("example".to_owned(), example);
@@ -190,7 +205,12 @@ fn response(says: &Says) -> Value {
         let headers: Map<String, Value> = says
             .fields
             .iter()
-            .map(|(name, about)| ((*name).to_owned(), json!({"description": about, "schema": {"type": "string"}})))
+            .map(|(name, about)| {
+                (
+                    (*name).to_owned(),
+                    json!({"description": about, "schema": {"type": "string"}}),
+                )
+            })
             .collect();
         fields.insert("headers".to_owned(), headers.into());
     }

@@ -23,20 +23,47 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let get = |path, summary, does| Endpoint::new(Method::GET, path, Tag::About, summary, does);
     let text = || json!({"type": "string"});
     vec![
-        get("/", "The page for people", Does::Later(|_, _| Box::pin(async { Ok(file("text/html; charset=utf-8", HTML)) })))
-            .says(200, "Every endpoint, to read about and to try.")
-            .form("text/html", text(), None),
-        get("/openapi.json", "This document", Does::Later(|call, _| Box::pin(document(call))))
-            .json(200, "The endpoints, as OpenAPI 3.1.", json!({"type": "object"}), json!({"openapi": "3.1.0"})),
-        get("/healthz", "Is it there?", Does::Now(|_| Ok(typed(StatusCode::OK, "text/plain; charset=utf-8", "ok"))))
-            .about("For balancers and supervisors.")
-            .text(200, "It is.", "ok"),
-        get("/page/style.css", "The page's style", Does::Later(|_, _| Box::pin(async { Ok(file("text/css; charset=utf-8", STYLE)) })))
-            .says(200, "CSS.")
-            .form("text/css", text(), None),
-        get("/page/page.js", "The page's script", Does::Later(|_, _| Box::pin(async { Ok(file("text/javascript; charset=utf-8", SCRIPT)) })))
-            .says(200, "JavaScript.")
-            .form("text/javascript", text(), None),
+        get(
+            "/",
+            "The page for people",
+            Does::Later(|_, _| Box::pin(async { Ok(file("text/html; charset=utf-8", HTML)) })),
+        )
+        .says(200, "Every endpoint, to read about and to try.")
+        .form("text/html", text(), None),
+        get(
+            "/openapi.json",
+            "This document",
+            Does::Later(|call, _| Box::pin(document(call))),
+        )
+        .json(
+            200,
+            "The endpoints, as OpenAPI 3.1.",
+            json!({"type": "object"}),
+            json!({"openapi": "3.1.0"}),
+        ),
+        get(
+            "/healthz",
+            "Is it there?",
+            Does::Now(|_| Ok(typed(StatusCode::OK, "text/plain; charset=utf-8", "ok"))),
+        )
+        .about("For balancers and supervisors.")
+        .text(200, "It is.", "ok"),
+        get(
+            "/page/style.css",
+            "The page's style",
+            Does::Later(|_, _| Box::pin(async { Ok(file("text/css; charset=utf-8", STYLE)) })),
+        )
+        .says(200, "CSS.")
+        .form("text/css", text(), None),
+        get(
+            "/page/page.js",
+            "The page's script",
+            Does::Later(|_, _| {
+                Box::pin(async { Ok(file("text/javascript; charset=utf-8", SCRIPT)) })
+            }),
+        )
+        .says(200, "JavaScript.")
+        .form("text/javascript", text(), None),
     ]
 }
 

@@ -132,7 +132,12 @@ impl Node {
 impl Leaf {
     /// The row for a method.
     pub(super) fn row(&self, method: &Method) -> Option<usize> {
-        let of = |method: &Method| self.rows.iter().find(|(m, _)| m == method).map(|(_, at)| *at);
+        let of = |method: &Method| {
+            self.rows
+                .iter()
+                .find(|(m, _)| m == method)
+                .map(|(_, at)| *at)
+        };
         match of(method) {
             None if *method == Method::HEAD => of(&Method::GET),
             found => found,
@@ -151,7 +156,8 @@ impl Open {
     /// The part of this number, as it stands in the path.
     pub(super) fn part<'p>(&self, path: &'p str, number: usize) -> &'p str {
         let span = self.spans.get(number).filter(|_| number < self.len);
-        span.and_then(|span| path.get(span.clone())).unwrap_or_default()
+        span.and_then(|span| path.get(span.clone()))
+            .unwrap_or_default()
     }
 }
 

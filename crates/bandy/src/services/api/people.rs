@@ -5,12 +5,12 @@ use ::time::format_description::well_known::Rfc3339;
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, nobody};
+use super::condition::{Condition, note_revision};
 use super::endpoint::{Does, Endpoint, From, Tag, Takes, Who};
 use super::json;
-use super::condition::{Condition, note_revision};
+use super::query;
 use super::shape::Shape;
 use super::stop::{Reply, Stop};
-use super::query;
 use crate::accounts::{Admission, Credentials, Filter, Refused, Secret, User, cookie};
 use crate::error::Result;
 use crate::http::{Body, HeaderValue, Method, Response, StatusCode, empty, header, typed};
@@ -247,7 +247,12 @@ async fn password(call: Call<'_>, body: Body) -> Reply {
     let old = Credentials::new(name.clone(), text(&sent, "old"));
     match call.api.accounts.login(old, from).await? {
         Admission::Granted(_) => {}
-        Admission::Wrong => return Err(Stop::new(StatusCode::FORBIDDEN, "the old password is wrong")),
+        Admission::Wrong => {
+            return Err(Stop::new(
+                StatusCode::FORBIDDEN,
+                "the old password is wrong",
+            ));
+        }
         Admission::TooMany { retry_after } => return Err(too_many(retry_after)),
     }
     let new = Secret::new(text(&sent, "new"));
@@ -272,15 +277,23 @@ async fn change_profile(call: Call<'_>, body: Body) -> Reply {
         condition.check(Some(user.revision))?;
         let mut profile = Value::Object(user.profile.clone());
         json::merge(&mut profile, patch.clone());
-        let Value::Object(profile) = profile else { break };
-        let changed = call.api.accounts.update_profile(&user.name, Some(user.revision), profile);
+        let Value::Object(profile) = profile else {
+            break;
+        };
+        let changed = call
+            .api
+            .accounts
+            .update_profile(&user.name, Some(user.revision), profile);
         match changed.await? {
             Ok(user) => return Ok(answer(StatusCode::OK, &user)),
             Err(Refused::Changed(_)) => {}
             Err(other) => return Err(refused(other)),
         }
     }
-    Err(Stop::new(StatusCode::CONFLICT, "the account is being changed too often; try again"))
+    Err(Stop::new(
+        StatusCode::CONFLICT,
+        "the account is being changed too often; try again",
+    ))
 }
 
 async fn myself(call: &Call<'_>) -> Result<User, Stop> {
@@ -297,7 +310,11 @@ async fn users(call: Call<'_>) -> Reply {
     };
     let limit = usize::try_from(call.integer("limit", 100)).unwrap_or(1);
     let after = call.query("after");
-    let page = call.api.accounts.users(after.as_deref(), limit, &filter).await?;
+    let page = call
+        .api
+        .accounts
+        .users(after.as_deref(), limit, &filter)
+        .await?;
     let mut fields = Map::new();
     let users: Vec<Value> = page.users.iter().map(as_json).collect();
     fields.insert("users".to_owned(), users.into());
@@ -322,7 +339,9 @@ async fn change_user(call: Call<'_>, body: Body) -> Reply {
     });
     let disabled = sent.get("disabled").and_then(Value::as_bool);
     let is_self = call.user()?.user.eq_ignore_ascii_case(&name);
-    let loses_admin = roles.as_ref().is_some_and(|roles| !roles.iter().any(|role| role == "admin"));
+    let loses_admin = roles
+        .as_ref()
+        .is_some_and(|roles| !roles.iter().any(|role| role == "admin"));
     if is_self && (loses_admin || disabled == Some(true)) {
         let detail = "an admin cannot shut themselves out; another one can";
         return Err(Stop::new(StatusCode::CONFLICT, detail));
@@ -333,7 +352,12 @@ async fn change_user(call: Call<'_>, body: Body) -> Reply {
         user = Some(accounts.set_roles(&name, roles).await?.map_err(refused)?);
     }
     if let Some(disabled) = disabled {
-        user = Some(accounts.set_disabled(&name, disabled).await?.map_err(refused)?);
+        user = Some(
+            accounts
+                .set_disabled(&name, disabled)
+                .await?
+                .map_err(refused)?,
+        );
     }
     let user = user.ok_or_else(|| refused(Refused::NoSuchUser))?;
     Ok(answer(StatusCode::OK, &user))

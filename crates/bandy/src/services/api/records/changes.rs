@@ -79,7 +79,9 @@ pub(super) async fn follow(call: Call<'_>) -> Reply {
     let following = Following {
         tail: tail(api.records.store.clone(), log, after),
         token: call.token().map(str::to_owned),
-        ending: call.downstream().map(|downstream| downstream.ending().clone()),
+        ending: call
+            .downstream()
+            .map(|downstream| downstream.ending().clone()),
         left: call.query("limit").map(|_| call.integer("limit", 0)),
         heartbeat: now + api.options.heartbeat,
         // The head goes out at once, so that the client knows that it follows.
@@ -94,7 +96,9 @@ pub(super) async fn follow(call: Call<'_>) -> Reply {
         Some((event.map(Frame::data), following))
     });
     let mut response = typed(StatusCode::OK, "text/event-stream", Bytes::new());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.body_mut() = Body::stream(StreamBody::new(events));
     Ok(response)
 }
@@ -172,7 +176,11 @@ impl Following {
                 return Ok(None);
             }
         }
-        let head = format!("id: {}\nevent: {}\ndata: ", entry.seq, Change::name(*letter));
+        let head = format!(
+            "id: {}\nevent: {}\ndata: ",
+            entry.seq,
+            Change::name(*letter)
+        );
         Ok(Some([head.as_bytes(), data, b"\n\n"].concat().into()))
     }
 

@@ -122,7 +122,11 @@ impl Collection {
         for (act, whom) in Act::ALL.iter().zip(&mut collection.access) {
             let words = value.pointer(&format!("/access/{}", act.name()));
             if let Some(words) = words.and_then(Value::as_array) {
-                *whom = words.iter().filter_map(Value::as_str).map(Whom::new).collect();
+                *whom = words
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(Whom::new)
+                    .collect();
             }
         }
         let needed = value.get("require_if_match").and_then(Value::as_bool);
@@ -169,7 +173,8 @@ impl Collection {
 
     fn whom(&self, act: Act) -> &[Whom] {
         let at = Act::ALL.iter().position(|other| *other == act);
-        at.and_then(|at| self.access.get(at)).map_or(&[], Vec::as_slice)
+        at.and_then(|at| self.access.get(at))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -177,7 +182,8 @@ impl Collection {
 fn compile(schema: &Value) -> Result<Validator, Stop> {
     let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
     let compiled = options.build(schema);
-    compiled.map_err(|wrong| Stop::field("/schema", format!("is no JSON Schema: {}", wrong.masked())))
+    compiled
+        .map_err(|wrong| Stop::field("/schema", format!("is no JSON Schema: {}", wrong.masked())))
 }
 
 /// What can be set.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::collection::{self, Act, Collection};
 use super::TRIES;
+use super::collection::{self, Act, Collection};
 use crate::error::Result;
 use crate::http::{Body, Method, Response, StatusCode, empty, typed};
 use crate::services::api::call::Call;
@@ -104,7 +104,7 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
     let sent = call.json(body).await?;
     let condition = Condition::of(&call.parts.headers)?;
     let name = call.path("collection").into_owned();
-    let rules = Collection::new(&sent, 0)?;
+    let mut rules = Collection::new(&sent, 0)?;
     let stored = Value::Object(rules.to_json()).to_string();
     let key = collection::key(&name);
     let records = &call.api.records;
@@ -112,7 +112,8 @@ async fn set(call: Call<'_>, body: Body) -> Reply {
         let expect = expected(&call, &name, &condition).await?;
         let written = records.store.put(&key, stored.clone().into(), expect);
         if let Ok(revision) = written.await? {
-            let rules = records.have_set(&name, Collection { revision, ..rules });
+            rules.revision = revision;
+            let rules = records.have_set(&name, rules);
             return Ok(answer(&name, &rules));
         }
     }
@@ -125,7 +126,12 @@ async fn reset(call: Call<'_>) -> Reply {
     let records = &call.api.records;
     for _ in 0..TRIES {
         let expect = expected(&call, &name, &condition).await?;
-        if records.store.delete(&collection::key(&name), expect).await?.is_ok() {
+        if records
+            .store
+            .delete(&collection::key(&name), expect)
+            .await?
+            .is_ok()
+        {
             records.have_set(&name, Collection::default());
             return Ok(empty(StatusCode::NO_CONTENT));
         }
@@ -146,11 +152,18 @@ fn answer(name: &str, rules: &Collection) -> Response {
     fields.insert("collection".to_owned(), name.into());
     fields.extend(rules.to_json());
     fields.insert("revision".to_owned(), rules.revision.into());
-    let mut response = typed(StatusCode::OK, "application/json", Value::Object(fields).to_string());
+    let mut response = typed(
+        StatusCode::OK,
+        "application/json",
+        Value::Object(fields).to_string(),
+    );
     note_revision(&mut response, rules.revision);
     response
 }
 
 fn too_often() -> Stop {
-    Stop::new(StatusCode::CONFLICT, "the rules are being changed too often; try again")
+    Stop::new(
+        StatusCode::CONFLICT,
+        "the rules are being changed too often; try again",
+    )
 }

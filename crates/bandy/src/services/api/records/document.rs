@@ -48,14 +48,28 @@ impl Document {
     pub(super) fn with(&self, fields: &Map<String, Value>) -> Result<Document> {
         let head = self.head()?;
         let owner = head.owner.as_deref();
-        Ok(Document::written(self.id.clone(), owner, &head.created, &now(), fields))
+        Ok(Document::written(
+            self.id.clone(),
+            owner,
+            &head.created,
+            &now(),
+            fields,
+        ))
     }
 
-    fn written(id: String, owner: Option<&str>, created: &str, updated: &str, fields: &Map<String, Value>) -> Document {
+    fn written(
+        id: String,
+        owner: Option<&str>,
+        created: &str,
+        updated: &str,
+        fields: &Map<String, Value>,
+    ) -> Document {
         let text = |text: &str| Value::from(text).to_string();
         let owner = owner.map_or_else(|| "null".to_owned(), text);
         // An id and a time need no escaping.
-        let mut stored = format!(r#"{{"_id":"{id}","_owner":{owner},"_created":"{created}","_updated":"{updated}""#);
+        let mut stored = format!(
+            r#"{{"_id":"{id}","_owner":{owner},"_created":"{created}","_updated":"{updated}""#
+        );
         for (name, value) in fields {
             if !is_the_servers(name) {
                 stored.push(',');
@@ -100,7 +114,8 @@ impl Document {
     /// # Errors
     /// When it is none of ours.
     pub(super) fn to_value(&self) -> Result<Value> {
-        let mut value: Value = serde_json::from_slice(&self.stored).map_err(|e| not_ours(&self.id).because(e))?;
+        let mut value: Value =
+            serde_json::from_slice(&self.stored).map_err(|e| not_ours(&self.id).because(e))?;
         if let Value::Object(fields) = &mut value {
             fields.insert("_revision".to_owned(), self.revision.into());
         }
@@ -147,8 +162,12 @@ fn is_the_servers(name: &str) -> bool {
 }
 
 fn not_ours(name: &str) -> Error {
-    Error::new(Kind::Other, Side::Local, format!("reading the record {name}"))
-        .because("it is not as this program writes them")
+    Error::new(
+        Kind::Other,
+        Side::Local,
+        format!("reading the record {name}"),
+    )
+    .because("it is not as this program writes them")
 }
 
 /// RFC 3339 in UTC, to the millisecond.
@@ -165,10 +184,13 @@ fn now() -> String {
 /// # Errors
 /// When the system has no random bytes.
 pub(super) fn id() -> Result<String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let parts = u64::from(since.subsec_nanos() % 1_000_000) * 4096 / 1_000_000;
     let mut random = [0; 8];
-    rand::fill(&mut random).map_err(|_| Error::new(Kind::Other, Side::Local, "asking the system for randomness"))?;
+    rand::fill(&mut random)
+        .map_err(|_| Error::new(Kind::Other, Side::Local, "asking the system for randomness"))?;
     let random = u64::from_be_bytes(random);
     let milliseconds = u64::try_from(since.as_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
     Ok(format!(
@@ -219,13 +241,17 @@ mod tests {
         for id in ids {
             assert_eq!(id.len(), 36, "{id}");
             assert_eq!(id.as_bytes()[14], b'7', "{id}");
-            assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+            assert!(
+                matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+                "{id}"
+            );
         }
     }
 
     #[test]
     fn what_is_shown_is_what_was_sent_and_the_servers_fields() {
-        let Value::Object(fields) = json!({"a\"": {"b": [1, "é\n"]}, "_owner": "eve", "z": null}) else {
+        let Value::Object(fields) = json!({"a\"": {"b": [1, "é\n"]}, "_owner": "eve", "z": null})
+        else {
             panic!("an object");
         };
         let mut document = Document::new("x".to_owned(), Some("a\"da"), &fields);
@@ -234,9 +260,18 @@ mod tests {
         assert_eq!(shown, document.to_value().expect("ours"));
         assert_eq!(shown["_owner"], "a\"da");
         assert_eq!(shown["_revision"], 5);
-        assert_eq!(Value::Object(document.fields().expect("ours")), json!({"a\"": {"b": [1, "é\n"]}, "z": null}));
+        assert_eq!(
+            Value::Object(document.fields().expect("ours")),
+            json!({"a\"": {"b": [1, "é\n"]}, "z": null})
+        );
         let changed = document.with(&Map::new()).expect("ours");
-        assert_eq!(changed.head().expect("ours").owner.as_deref(), Some("a\"da"));
-        assert_eq!(changed.to_value().expect("ours")["_created"], shown["_created"]);
+        assert_eq!(
+            changed.head().expect("ours").owner.as_deref(),
+            Some("a\"da")
+        );
+        assert_eq!(
+            changed.to_value().expect("ours")["_created"],
+            shown["_created"]
+        );
     }
 }

@@ -66,7 +66,11 @@ impl Filter {
             None => {
                 let at = name.find(['<', '>'])?;
                 let (name, rest) = name.split_at_checked(at)?;
-                let is = if rest.starts_with('>') { Is::Above } else { Is::Below };
+                let is = if rest.starts_with('>') {
+                    Is::Above
+                } else {
+                    Is::Below
+                };
                 (name, is, rest.get(1..)?)
             }
         };
@@ -99,7 +103,11 @@ impl Filter {
                 let both = number.as_f64().zip(self.text.parse().ok());
                 both.and_then(|(a, b)| a.partial_cmp(&b))
             }
-            Value::Bool(value) => self.text.parse::<bool>().ok().map(|other| value.cmp(&other)),
+            Value::Bool(value) => self
+                .text
+                .parse::<bool>()
+                .ok()
+                .map(|other| value.cmp(&other)),
             Value::Null => (self.text == "null").then_some(Equal),
             Value::Array(_) | Value::Object(_) => None,
         };
@@ -117,7 +125,8 @@ impl Filter {
 
 /// The field at this path.
 pub(super) fn field<'v>(document: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter().try_fold(document, |value, name| value.get(name))
+    path.iter()
+        .try_fold(document, |value, name| value.get(name))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A page of records: filtered, in an order, from where the page before ended.
 
-use std::collections::BinaryHeap;
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use serde_json::Value;
 
@@ -59,14 +59,18 @@ pub(super) async fn list(call: Call<'_>) -> Reply {
     check_may(&rules, Act::Read, login, owner)?;
 
     let sort = call.query("sort").unwrap_or_default();
-    let order = Order::parse(&sort).ok_or_else(|| Stop::field("sort", format!("has more than {FIELDS_MAX} fields")))?;
+    let order = Order::parse(&sort)
+        .ok_or_else(|| Stop::field("sort", format!("has more than {FIELDS_MAX} fields")))?;
     let asked = Asked {
         call: &call,
         collection: &collection,
         filters: Filters::of(call.parts.uri.query().unwrap_or_default(), &PARAMETERS),
         order,
         limit: usize::try_from(call.integer("limit", 100)).unwrap_or(1),
-        after: call.query("after").filter(|after| !after.is_empty()).map(Into::into),
+        after: call
+            .query("after")
+            .filter(|after| !after.is_empty())
+            .map(Into::into),
         owner: owner.map(str::to_owned),
     };
     // Before looking: what changes while we look is told twice rather than never.
@@ -80,7 +84,11 @@ pub(super) async fn list(call: Call<'_>) -> Reply {
 
 impl Asked<'_> {
     /// Goes through the collection from `after` on, piece by piece, until `each` has had enough.
-    async fn go_through(&self, after: Option<&str>, mut each: impl FnMut(Document) -> Result<bool>) -> Result<()> {
+    async fn go_through(
+        &self,
+        after: Option<&str>,
+        mut each: impl FnMut(Document) -> Result<bool>,
+    ) -> Result<()> {
         let store = &self.call.api.records.store;
         let prefix = super::key(self.collection, "");
         let mut after = after.map(|after| format!("{prefix}{after}"));
@@ -91,7 +99,11 @@ impl Asked<'_> {
             };
             after = Some(last.key.clone());
             for record in records {
-                let id = record.key.strip_prefix(&prefix).unwrap_or_default().to_owned();
+                let id = record
+                    .key
+                    .strip_prefix(&prefix)
+                    .unwrap_or_default()
+                    .to_owned();
                 if !each(Document::read(&id, record)?)? {
                     return Ok(());
                 }
@@ -118,7 +130,10 @@ impl Asked<'_> {
         };
         let (mut looked_through, mut last) = (0, String::new());
         // Ids are short: what is longer comes behind what it begins with.
-        let after = self.after.as_deref().map(|after| after.get(..64).unwrap_or(after));
+        let after = self
+            .after
+            .as_deref()
+            .map(|after| after.get(..64).unwrap_or(after));
         self.go_through(after, |document| {
             if page.records.len() == self.limit || looked_through == LOOKED_THROUGH {
                 page.next = Some(std::mem::take(&mut last));
@@ -147,14 +162,21 @@ impl Asked<'_> {
             looked_through += 1;
             bytes += document.stored.len();
             if looked_through > SORTED || bytes > SORTED_BYTES {
-                let detail = format!("needs all records, and there are more than {SORTED}, or {} MiB", SORTED_BYTES >> 20);
+                let detail = format!(
+                    "needs all records, and there are more than {SORTED}, or {} MiB",
+                    SORTED_BYTES >> 20
+                );
                 return Err(Stop::field("sort", detail));
             }
             if let Some(value) = self.passes(&document)? {
                 let rank = self.order.rank(&value, &document.id);
                 let is_behind = |after: &Rank| self.order.compare(&rank, after).is_gt();
                 if after.as_ref().is_none_or(is_behind) {
-                    first.push(Ranked { order: &self.order, rank, document });
+                    first.push(Ranked {
+                        order: &self.order,
+                        rank,
+                        document,
+                    });
                     if first.len() > self.limit.saturating_add(1) {
                         first.pop();
                     }
@@ -167,7 +189,10 @@ impl Asked<'_> {
         let is_last = ranked.len() <= self.limit;
         ranked.truncate(self.limit);
         Ok(Page {
-            next: ranked.last().filter(|_| !is_last).map(|last| last.rank.cursor()),
+            next: ranked
+                .last()
+                .filter(|_| !is_last)
+                .map(|last| last.rank.cursor()),
             records: ranked.into_iter().map(|ranked| ranked.document).collect(),
         })
     }
@@ -178,7 +203,10 @@ impl Asked<'_> {
             Some(next) => format!(",\"next\":{}", Value::from(next.as_str())),
             None => String::new(),
         };
-        let body = format!("{{\"records\":[{}],\"changes\":{changes}{next}}}", shown.join(","));
+        let body = format!(
+            "{{\"records\":[{}],\"changes\":{changes}{next}}}",
+            shown.join(",")
+        );
         let mut response = typed(StatusCode::OK, "application/json", body);
         if let Some(next) = &page.next
             && let Ok(link) = HeaderValue::try_from(self.link(next))
@@ -197,12 +225,19 @@ impl Asked<'_> {
         });
         let mut parts: Vec<String> = parts.map(str::to_owned).collect();
         parts.push(format!("after={}", query::encode(next)));
-        format!("<{}?{}>; rel=\"next\"", self.call.parts.uri.path(), parts.join("&").replace('>', "%3E"))
+        format!(
+            "<{}?{}>; rel=\"next\"",
+            self.call.parts.uri.path(),
+            parts.join("&").replace('>', "%3E")
+        )
     }
 }
 
 fn no_page() -> Stop {
-    Stop::new(StatusCode::NOT_FOUND, "there is no such page: `after` is not of this order")
+    Stop::new(
+        StatusCode::NOT_FOUND,
+        "there is no such page: `after` is not of this order",
+    )
 }
 
 /// A record with its place, to be compared by it.

@@ -83,7 +83,10 @@ impl Records {
     async fn collection(&self, name: &str) -> Result<Arc<Collection>> {
         let now = Instant::now();
         {
-            let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            let remembered = self
+                .remembered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = remembered.get(name)
                 && now.duration_since(known.since) < self.stale
             {
@@ -107,12 +110,17 @@ impl Records {
     }
 
     fn remember(&self, name: &str, collection: Arc<Collection>, since: Instant) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED && !remembered.contains_key(name) {
             remembered.clear();
         }
         // Whoever read it earlier knows less: revisions grow, and 0 is that there are no rules any more.
-        let is_newer = remembered.get(name).is_none_or(|known| known.since <= since);
+        let is_newer = remembered
+            .get(name)
+            .is_none_or(|known| known.since <= since);
         if is_newer {
             let known = Remembered { collection, since };
             remembered.insert(name.to_owned(), known);
@@ -125,7 +133,13 @@ impl Records {
     }
 
     /// Writes a record and the entry about it, in one commit. Its new revision.
-    async fn write(&self, collection: &str, document: &Document, change: Change, expect: Expect) -> Result<Result<u64, Conflict>> {
+    async fn write(
+        &self,
+        collection: &str,
+        document: &Document,
+        change: Change,
+        expect: Expect,
+    ) -> Result<Result<u64, Conflict>> {
         let batch = Batch::new();
         let record = key(collection, &document.id);
         let batch = match change {
@@ -156,14 +170,22 @@ fn log(collection: &str) -> String {
 }
 
 /// Lets on who may: 401 for nobody, 403 for somebody else.
-fn check_may(collection: &Collection, act: Act, login: Option<&Login>, owner: Option<&str>) -> Result<(), Stop> {
+fn check_may(
+    collection: &Collection,
+    act: Act,
+    login: Option<&Login>,
+    owner: Option<&str>,
+) -> Result<(), Stop> {
     if collection.may(act, login, owner) {
         return Ok(());
     }
     Err(match login {
         None => nobody(),
         Some(_) => {
-            let detail = format!("you may not {} this: see the collection's rules", act.name());
+            let detail = format!(
+                "you may not {} this: see the collection's rules",
+                act.name()
+            );
             Stop::new(StatusCode::FORBIDDEN, detail)
         }
     })
@@ -185,7 +207,10 @@ fn records() -> Result<Vec<Endpoint>> {
     let tea = document::example();
     let sent = json!({"name": "tea", "price": 3.5, "tags": ["hot"]});
     let any = json!({"type": "object"});
-    let of = |row: Endpoint| row.who(Who::Depends).path("collection", Shape::Name, "The collection.", "things");
+    let of = |row: Endpoint| {
+        row.who(Who::Depends)
+            .path("collection", Shape::Name, "The collection.", "things")
+    };
     let one = |row: Endpoint| of(row).path("id", Shape::Name, "The record.", "tea");
     let page = json!({
         "type": "object",

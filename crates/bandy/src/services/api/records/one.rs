@@ -25,7 +25,11 @@ pub(super) async fn create(call: Call<'_>, body: Body) -> Reply {
     check_may(&rules, Act::Create, login, owner(login))?;
     let fields = fields(&call, &rules, body).await?;
     let mut made = Document::new(document::id()?, owner(login), &fields);
-    let done = call.api.records.write(&name, &made, Change::Created, Expect::Absent).await?;
+    let done = call
+        .api
+        .records
+        .write(&name, &made, Change::Created, Expect::Absent)
+        .await?;
     // An id of 74 random bits is nobody else's.
     made.revision = done.map_err(|_| too_often())?;
     Ok(created(&name, &made))
@@ -65,7 +69,10 @@ pub(super) async fn put(call: Call<'_>, body: Body) -> Reply {
                 (before.with(&fields)?, Change::Updated, expect)
             }
         };
-        let written = call.api.records.write(&one.collection, &document, change, expect);
+        let written = call
+            .api
+            .records
+            .write(&one.collection, &document, change, expect);
         if let Ok(revision) = written.await? {
             document.revision = revision;
             return Ok(match change {
@@ -95,10 +102,16 @@ pub(super) async fn patch(call: Call<'_>, body: Body) -> Reply {
         let fields = fitting(&one.rules, fields)?;
         let mut after = before.with(&fields)?;
         if after.stored.len() > call.api.options.body_bytes.saturating_add(OWN_BYTES) {
-            return Err(Stop::new(StatusCode::PAYLOAD_TOO_LARGE, "the document would become too long"));
+            return Err(Stop::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the document would become too long",
+            ));
         }
         let expect = Expect::Revision(before.revision);
-        let written = call.api.records.write(&one.collection, &after, Change::Updated, expect);
+        let written = call
+            .api
+            .records
+            .write(&one.collection, &after, Change::Updated, expect);
         if let Ok(revision) = written.await? {
             after.revision = revision;
             return Ok(after.response(StatusCode::OK));
@@ -116,7 +129,10 @@ pub(super) async fn delete(call: Call<'_>) -> Reply {
         one.check_may_change(&call, Act::Delete, &before)?;
         one.check_condition(&condition, &before)?;
         let expect = Expect::Revision(before.revision);
-        let written = call.api.records.write(&one.collection, &before, Change::Deleted, expect);
+        let written = call
+            .api
+            .records
+            .write(&one.collection, &before, Change::Deleted, expect);
         if written.await?.is_ok() {
             return Ok(empty(StatusCode::NO_CONTENT));
         }
@@ -164,7 +180,9 @@ impl One {
         let login = call.login.as_ref();
         match acts.iter().any(|act| self.rules.may_with_own(*act, login)) {
             true => Ok(()),
-            false => acts.iter().try_for_each(|act| check_may(&self.rules, *act, login, None)),
+            false => acts
+                .iter()
+                .try_for_each(|act| check_may(&self.rules, *act, login, None)),
         }
     }
 
@@ -191,7 +209,8 @@ impl One {
 
     fn check_condition(&self, condition: &Condition, document: &Document) -> Result<()> {
         if self.rules.needs_if_match && condition.names_no_revision() {
-            let detail = "send the revision that this is a change of: If-Match with the record's ETag";
+            let detail =
+                "send the revision that this is a change of: If-Match with the record's ETag";
             return Err(Stop::new(StatusCode::PRECONDITION_REQUIRED, detail));
         }
         condition.check(Some(document.revision))
@@ -233,5 +252,8 @@ fn created(collection: &str, document: &Document) -> Response {
 }
 
 fn too_often() -> Stop {
-    Stop::new(StatusCode::CONFLICT, "the record is being changed too often; try again")
+    Stop::new(
+        StatusCode::CONFLICT,
+        "the record is being changed too often; try again",
+    )
 }

@@ -72,7 +72,11 @@ impl Order {
     pub(super) fn compare(&self, a: &Rank, b: &Rank) -> Ordering {
         for (key, (a, b)) in self.0.iter().zip(a.values.iter().zip(&b.values)) {
             let order = compare(a, b);
-            let order = if key.is_descending { order.reverse() } else { order };
+            let order = if key.is_descending {
+                order.reverse()
+            } else {
+                order
+            };
             if order.is_ne() {
                 return order;
             }
@@ -96,7 +100,10 @@ fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
-            _ => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+            _ => a
+                .as_f64()
+                .partial_cmp(&b.as_f64())
+                .unwrap_or(Ordering::Equal),
         },
         _ => kind(a).cmp(&kind(b)),
     }

@@ -20,22 +20,34 @@ use crate::services::api::stop::{Reply, Stop};
 
 pub(super) async fn status(call: Call<'_>) -> Reply {
     let code = shape::integer(&call.path("code")).and_then(|code| u16::try_from(code).ok());
-    let status = code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::OK);
+    let status = code
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .unwrap_or(StatusCode::OK);
     let mut response = match status {
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => empty(status),
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {
+            empty(status)
+        }
         _ => text(status, status.to_string()),
     };
     let field = match status {
         StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Basic realm=\"testing\"")),
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some((header::PROXY_AUTHENTICATE, "Basic realm=\"testing\"")),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Some((header::PROXY_AUTHENTICATE, "Basic realm=\"testing\""))
+        }
         StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "GET")),
         StatusCode::UPGRADE_REQUIRED => Some((header::UPGRADE, "HTTP/2.0")),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
-        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => Some((header::LOCATION, "/redirect/0")),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            Some((header::RETRY_AFTER, "1"))
+        }
+        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+            Some((header::LOCATION, "/redirect/0"))
+        }
         _ => None,
     };
     if let Some((name, value)) = field {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     Ok(response)
 }
@@ -72,7 +84,8 @@ pub(super) async fn drip(call: Call<'_>) -> Reply {
     const TICK: u64 = 10;
 
     let total = call.integer("bytes", 10);
-    let duration = Duration::from_millis(call.milliseconds("duration", 2000)).min(call.api.options.longest);
+    let duration =
+        Duration::from_millis(call.milliseconds("duration", 2000)).min(call.api.options.longest);
     let ticks = u64::try_from(duration.as_millis()).unwrap_or_default() / TICK;
     let pieces = total.min(ticks.saturating_add(1)).max(1);
     let gaps = u32::try_from(pieces - 1).unwrap_or_default();
@@ -87,7 +100,9 @@ pub(super) async fn drip(call: Call<'_>) -> Reply {
         Ok::<_, Error>(Frame::data(Bytes::from(vec![b'*'; len])))
     });
     let mut response = of_bytes();
-    response.headers_mut().insert(header::CONTENT_LENGTH, total.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, total.into());
     *response.body_mut() = Body::stream(StreamBody::new(drops));
     Ok(response)
 }
@@ -106,11 +121,16 @@ pub(super) async fn redirect(call: Call<'_>) -> Reply {
 
 pub(super) async fn basic(call: Call<'_>) -> Reply {
     let (user, password) = (call.path("user"), call.path("password"));
-    let given = call.field(header::AUTHORIZATION).and_then(|given| given.split_once(' '));
+    let given = call
+        .field(header::AUTHORIZATION)
+        .and_then(|given| given.split_once(' '));
     let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
     let given = given.and_then(|(_, given)| BASE64_STANDARD.decode(given.trim().as_bytes()).ok());
     if given.as_deref() != Some(format!("{user}:{password}").as_bytes()) {
-        let stop = Stop::new(StatusCode::UNAUTHORIZED, "these are not the name and the password in the path");
+        let stop = Stop::new(
+            StatusCode::UNAUTHORIZED,
+            "these are not the name and the password in the path",
+        );
         let how = HeaderValue::from_static("Basic realm=\"testing\", charset=\"UTF-8\"");
         return Err(stop.with(header::WWW_AUTHENTICATE, how));
     }
@@ -119,8 +139,12 @@ pub(super) async fn basic(call: Call<'_>) -> Reply {
 }
 
 pub(super) async fn bearer(call: Call<'_>) -> Reply {
-    let given = call.field(header::AUTHORIZATION).and_then(|given| given.split_once(' '));
-    let given = given.filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty());
+    let given = call
+        .field(header::AUTHORIZATION)
+        .and_then(|given| given.split_once(' '));
+    let given = given.filter(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()
+    });
     let (_, token) = given.ok_or_else(nobody)?;
     let body = json!({"token": token.trim()}).to_string();
     Ok(typed(StatusCode::OK, "application/json", body))
@@ -151,7 +175,10 @@ impl http_body::Body for Noise {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }

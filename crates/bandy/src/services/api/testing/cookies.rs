@@ -36,7 +36,10 @@ pub(super) async fn set(call: Call<'_>) -> Reply {
         let name = query::decode(name).unwrap_or_default();
         let value = query::decode(value.unwrap_or_default()).unwrap_or_default();
         if !is_name(&name) || is_session(&name) {
-            return Err(Stop::field(name, "is not the name of a cookie that can be set here"));
+            return Err(Stop::field(
+                name,
+                "is not the name of a cookie that can be set here",
+            ));
         }
         let is_value = value.len() <= 1024 && value.bytes().all(is_of_values);
         let cookie = HeaderValue::try_from(format!("{name}={value}; Path=/cookies; SameSite=Lax"));

@@ -38,7 +38,13 @@ pub(super) fn endpoint(path: &'static str) -> Result<Endpoint> {
         "method": "GET", "target": "/echo?a=5", "version": "HTTP/1.1", "headers": [["host", "127.0.0.1:8000"]],
         "query": [["a", "5"]], "body": {"bytes": 0, "text": ""}, "peer": "127.0.0.1:50000", "tls": null,
     });
-    let row = Endpoint::new(Method::GET, path, Tag::Testing, "See what was sent", Does::Later(|call, body| Box::pin(echo(call, body))));
+    let row = Endpoint::new(
+        Method::GET,
+        path,
+        Tag::Testing,
+        "See what was sent",
+        Does::Later(|call, body| Box::pin(echo(call, body))),
+    );
     Ok(row
         .any_method()
         .about("Any method, any path below. The body comes back as text, or in base64 where it is none, and as what it means where that is known.")
@@ -82,14 +88,23 @@ async fn echo(call: Call<'_>, body: Body) -> Reply {
     }
     let tls = call.downstream().and_then(|downstream| downstream.tls());
     see("tls", tls.map(|tls| format!("{:?}", tls.version)).into());
-    let mut response = typed(StatusCode::OK, "application/json", Value::Object(seen).to_string());
+    let mut response = typed(
+        StatusCode::OK,
+        "application/json",
+        Value::Object(seen).to_string(),
+    );
     let fields = response.headers_mut();
-    fields.insert(header::CACHE_CONTROL, crate::http::HeaderValue::from_static("no-store"));
+    fields.insert(
+        header::CACHE_CONTROL,
+        crate::http::HeaderValue::from_static("no-store"),
+    );
     Ok(response)
 }
 
 fn pairs(written: &str) -> Value {
     let decoded = |text: &str| query::decode(text).map_or_else(|| text.to_owned(), Into::into);
     let pairs = query::pairs(written);
-    pairs.map(|(name, value)| json!([decoded(name), decoded(value.unwrap_or_default())])).collect()
+    pairs
+        .map(|(name, value)| json!([decoded(name), decoded(value.unwrap_or_default())]))
+        .collect()
 }

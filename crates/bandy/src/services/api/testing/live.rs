@@ -18,12 +18,18 @@ use crate::services::echo::Echo;
 
 pub(super) async fn events(call: Call<'_>) -> Reply {
     let count = call.integer("count", 5);
-    let interval = Duration::from_millis(call.milliseconds("interval", 1000)).min(call.api.options.longest);
-    let last = call.field("last-event-id").and_then(|last| last.parse::<u64>().ok());
+    let interval =
+        Duration::from_millis(call.milliseconds("interval", 1000)).min(call.api.options.longest);
+    let last = call
+        .field("last-event-id")
+        .and_then(|last| last.parse::<u64>().ok());
     let first = last.unwrap_or(0).saturating_add(1);
-    let ending = call.downstream().map(|downstream| downstream.ending().clone());
+    let ending = call
+        .downstream()
+        .map(|downstream| downstream.ending().clone());
     let ticks = stream::unfold((first, ending), move |(n, ending)| async move {
-        let is_over = n.saturating_sub(first) >= count || ending.as_ref().is_some_and(Ending::is_begun);
+        let is_over =
+            n.saturating_sub(first) >= count || ending.as_ref().is_some_and(Ending::is_begun);
         if is_over {
             return None;
         }
@@ -35,11 +41,15 @@ pub(super) async fn events(call: Call<'_>) -> Reply {
         Some((Ok::<_, Error>(frame), (n.saturating_add(1), ending)))
     });
     let mut response = typed(StatusCode::OK, "text/event-stream", Bytes::new());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.body_mut() = Body::stream(StreamBody::new(ticks));
     Ok(response)
 }
 
 pub(super) fn websocket(request: &Request) -> Reply {
-    Ok(http::websocket(request, |conn| async move { Echo.call(conn).await }))
+    Ok(http::websocket(request, |conn| async move {
+        Echo.call(conn).await
+    }))
 }

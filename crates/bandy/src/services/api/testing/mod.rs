@@ -27,8 +27,18 @@ pub(super) fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
     let longest = options.longest.as_secs();
     let bytes = json!({"type": "string", "format": "binary"});
     let secret = |row: Endpoint| {
-        row.path("user", Shape::Text(1, 64), "The name that is let in.", "ada")
-            .path("password", Shape::Text(1, 64), "The password that lets it in.", "secret")
+        row.path(
+            "user",
+            Shape::Text(1, 64),
+            "The name that is let in.",
+            "ada",
+        )
+        .path(
+            "password",
+            Shape::Text(1, 64),
+            "The password that lets it in.",
+            "secret",
+        )
     };
     let cookies = json!({
         "type": "object",
