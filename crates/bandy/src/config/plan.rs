@@ -272,10 +272,11 @@ fn answers<'a>(
             }
             Answers::Service(spec)
         }
-        (service, Some((key, value))) => {
-            if let Some((service, _)) = service {
+        (beside, Some((key, value))) => {
+            if let Some((first, value)) = beside {
+                service(walk, value);
                 let d = Diagnostic::error(&key.origin, "a server has a service or routes")
-                    .also(&service.origin, "the service");
+                    .also(&first.origin, "the service");
                 walk.push(d.help("make the service the last route, without `path`"));
             }
             for (endpoint, at) in listen {

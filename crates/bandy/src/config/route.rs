@@ -53,18 +53,21 @@ pub(super) fn routes<'a>(walk: &mut Walk<'a>, server: &'a Table, value: &'a Valu
         walk.push(d.help(HELP));
     }
     let mut routes: Vec<Route> = Vec::new();
+    // Of those that are right: a slip must not hide the rest.
+    let mut scopes: Vec<Scope> = Vec::new();
     for item in items {
         let Data::Table(table) = &item.data else {
             walk.wrong_type("route", item, "tables", Some(HELP));
             continue;
         };
         walk.keys(table, "a route", &ROUTE_KEYS, meant_by);
-        let route = route(walk, server, table, &item.origin);
-        if routes.iter().any(|first| hides(&first.scope, &route.scope)) {
+        let (route, is_certain) = route(walk, server, table, &item.origin);
+        if is_certain && scopes.iter().any(|first| hides(first, &route.scope)) {
             let message = "no request comes to this route";
             let help = "a route before it takes them all: put the narrower one first";
             walk.no_effect(&item.origin, message.to_owned(), "never reached", help);
         }
+        scopes.extend(is_certain.then(|| route.scope.clone()));
         routes.push(route);
     }
     routes
@@ -95,14 +98,20 @@ fn hides(first: &Scope, second: &Scope) -> bool {
     (is_place || is_same) && (first.methods.is_empty() || first.methods == second.methods)
 }
 
-fn route<'a>(walk: &mut Walk<'a>, server: &'a Table, table: &'a Table, at: &'a Origin) -> Route {
+/// A route, and whether its scope is what was written.
+fn route<'a>(
+    walk: &mut Walk<'a>,
+    server: &'a Table,
+    table: &'a Table,
+    at: &'a Origin,
+) -> (Route, bool) {
     let before = walk.found.len();
     let scope = scope(walk, table);
     let has_scope = walk.found.len() == before;
     let to = to(walk, table, at);
     let layers = layers::layers(walk, server, table, has_scope.then_some(&scope.path));
     without_effect(walk, table, &to);
-    Route { scope, layers, to }
+    (Route { scope, layers, to }, has_scope)
 }
 
 /// A value that is read from a text, or what is wrong with it.

@@ -3,10 +3,9 @@
 use super::diagnostic::Diagnostic;
 use super::plan::Plan;
 use super::raw::Table;
-use super::route::parsed;
 use super::walk::{Meant, Walk};
 use crate::accounts;
-use crate::error::Error;
+use crate::printable::printable;
 use crate::services::{Answers, To};
 use crate::state::Location;
 use crate::state::backup::Schedule;
@@ -38,8 +37,19 @@ pub(super) fn state<'a>(walk: &mut Walk<'a>, root: &'a Table) -> Option<State> {
         return None;
     };
     let text = walk.text("store", store)?;
-    let hint = |e: &Error| e.next_step().unwrap_or_default().to_owned();
-    let location = parsed::<Location>(walk, "where a store can be", (text, &store.origin), hint)?;
+    let location = match text.parse::<Location>() {
+        Ok(location) => location,
+        Err(e) => {
+            let message = format!("`{}` is not where a store can be", printable(text));
+            // What was attempted is plain from the place.
+            let why = e.to_string();
+            let why = why.split_once("\": ").map_or(&*why, |(_, why)| why);
+            let mut d = Diagnostic::error(&store.origin, message).label(why);
+            d.help = e.next_step().map(str::to_owned);
+            walk.push(d);
+            return None;
+        }
+    };
     let backup = backup(walk, table);
     if backup.is_some() && location == Location::Memory {
         let at = table
@@ -142,7 +152,9 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
             walk.missing(d.help("add `[state]` with `store = \"sqlite:bandy.db\"`"));
         }
     }
-    if walk.is_partial || has_api || !logins.is_empty() {
+    // A slip may be why nobody uses it.
+    let has_errors = walk.found.iter().any(Diagnostic::is_error);
+    if has_errors || walk.is_partial || has_api || !logins.is_empty() {
         return;
     }
     for name in ["state", "accounts"] {
