@@ -3,7 +3,7 @@
 //! The conversation is the library's ([`bandy::client`]); here are its two ends on this machine. What is said comes from
 //! the arguments, from stdin or from the line editor (`input`, `interactive`), and what is answered goes to stdout
 //! (`output`, `json`, `hex`, `visible`) on a thread of its own, so that a reader that waits stops the server from
-//! sending more, and nothing else.
+//! sending more, and nothing else. Requests and their answers are in `http`.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, stdin, stdout};
@@ -14,7 +14,7 @@ use std::time::Duration;
 use bandy::Endpoint;
 use bandy::client::{Ask, Ended, Outcome, Rules, Script};
 use bandy::config::quantity::parse_duration;
-use bandy::endpoint::{Carries, Scheme};
+use bandy::endpoint::Scheme;
 use bandy::error::{Error, Kind, Side};
 use bandy::net::Dialer;
 use bandy::net::tls::{ClientTls, Connector, Identity};
@@ -24,62 +24,86 @@ use crate::exit::Code;
 use crate::report;
 
 mod hex;
+mod http;
 mod input;
 mod interactive;
 mod json;
 mod output;
+mod target;
 mod trace;
 mod visible;
 
 use output::{Output, Printer, Shape};
+use target::Target;
 
 /// Ask a server, print its answer
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Each ITEM is one message, sent in order; a stream gets a line feed behind each. Without ITEMs stdin
-is sent: byte for byte to a stream, a line a message else. On a terminal it is a line editor.
+#[command(
+    override_usage = "\
+bandy ask [OPTIONS] [METHOD] <URL> [ITEM]...",
+    after_help = "\
+HTTP: a URL without a scheme is http, as in :5000/path or localhost:8000. ITEMs are HTTPie's:
+  name=text  name:=json       the body, as JSON; a[b][]=x is nested; a form with --form
+  name=@file  name:=@file     the same, out of a file
+  name@file                   a file, with --form
+  name==value                 the URL's query
+  Header:value  Header:  Header;    a header; none; an empty one
+  @file  -                    the whole body: a file; stdin, which is also taken where it is redirected
+Redirected stdin is not read for GET and HEAD, nor beside ITEMs that make a body. METHOD is POST with a
+body and else GET. The body of the answer goes to stdout, what else is shown to stderr.
 
-It ends when the server closes; with ws after as many answers as were sent; with udp after one.
-Exit codes: 0 answered; 1 failed; 2 wrong usage; 6 name not resolved; 7 not connected; 28 timed out;
-35 TLS failed; 52 closed without an answer; 60 certificate not trusted; 110 fewer than N answers;
-130 interrupted.
+Other URLs: each ITEM is one message, sent in order; a stream gets a line feed behind each. Without
+ITEMs stdin is sent: byte for byte to a stream, a line a message else. On a terminal it is a line
+editor. It ends when the server closes; with ws after as many answers as were sent; with udp after one.
+
+Exit codes: 0 answered; 1 failed; 2 wrong usage; 6 name not resolved; 7 not connected; 22 HTTP status
+400 or more; 28 timed out; 35 TLS failed; 52 closed without an answer; 60 certificate not trusted; 110
+fewer than N answers; 130 interrupted.
 
 Examples:
+  bandy ask :8000/users                     GET, and print the answer
+  bandy ask POST :5000/process input:='[1,2,3]' name=Ada
+  bandy ask https://localhost:8443 -v       the whole exchange
+  bandy ask :8000/login user=ada password=secret --session ada
+  bandy ask example.org/big.iso --download  again, and it goes on where it broke off
   bandy ask tcp://:7000 Hello               say it, close, print what comes back
   bandy ask tcp://:7000 --answers 1 < big   end after one line
-  bandy ask tls://:7443                     talk line by line
   bandy ask udp://:7000 ping --timeout 1s   one datagram each way
   bandy ask ws://:7001/chat hi --trace      where the time went
-  bandy ask unix:///run/app.sock --hex hi   every byte, both ways")]
+  bandy ask unix:///run/app.sock --hex hi   every byte, both ways"
+)]
 pub struct AskArgs {
-    /// Whom to ask: a tcp, udp, tls, unix, ws or wss URL; no host is this machine
+    /// Whom to ask: an http, https, tcp, udp, tls, unix, ws or wss URL; no host is this machine
     #[arg(value_name = "URL")]
     url: String,
-    /// What to say, one message each [default: stdin]
-    #[arg(value_name = "ITEM")]
+    /// What to say [default: stdin]
+    #[arg(value_name = "ITEM", allow_hyphen_values = false)]
     items: Vec<OsString>,
 
+    #[command(flatten)]
+    http: http::options::HttpOptions,
+
     /// End after N answers: lines of a stream, else messages; 0 waits for none
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Streams and messages")]
     answers: Option<usize>,
     /// The longest wait for the server, or none [default: 30s, none on a terminal]
     #[arg(long, value_name = "TIME", value_parser = patience)]
     timeout: Option<Patience>,
     /// Keep our direction open after the last word
-    #[arg(long)]
+    #[arg(long, help_heading = "Streams and messages")]
     half_open: bool,
     /// Send each ITEM to a stream as it is, with no line feed behind
-    #[arg(long)]
+    #[arg(long, help_heading = "Streams and messages")]
     no_newline: bool,
 
     /// Draw the conversation's times on stderr
     #[arg(long)]
     trace: bool,
-    /// Print one JSON object instead of the answer
+    /// Print one JSON object instead of the answer: all that is known of the conversation
     #[arg(long, conflicts_with = "hex")]
     json: bool,
     /// Print a hex dump of all that is sent (>) and received (<)
-    #[arg(long)]
+    #[arg(long, help_heading = "Streams and messages")]
     hex: bool,
 
     /// PEM file of certificates to trust besides the system's and bandy's own
@@ -119,13 +143,17 @@ fn patience(text: &str) -> Result<Patience, String> {
 /// # Errors
 /// What is wrong with the arguments, or with this machine: nothing was asked.
 pub fn ask(args: AskArgs) -> Result<Code, Error> {
-    let endpoint = endpoint(&args)?;
-    let dialer = dialer(&args, &endpoint)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
-    let code = runtime.block_on(converse(args, endpoint, dialer));
+    let code = match target::of(&args)? {
+        Target::Http(typed) => runtime.block_on(http::ask(typed, &args)),
+        Target::Conversation(endpoint) => {
+            let dialer = dialer(&args, &endpoint)?;
+            runtime.block_on(converse(args, endpoint, dialer))
+        }
+    };
     // A name that is still being resolved, in a thread, is not waited for.
     runtime.shutdown_background();
     code
@@ -188,7 +216,7 @@ async fn converse(args: AskArgs, endpoint: Endpoint, dialer: Dialer) -> Result<C
         report::result(&json::object(&endpoint, &outcome, answers)?)?;
     }
     if args.trace {
-        trace::draw(&endpoint, &outcome);
+        trace::draw_outcome(&endpoint, &outcome);
     }
     Ok(tell(&outcome, is_from_person))
 }
@@ -226,72 +254,45 @@ async fn interrupted() {
     }
 }
 
-fn endpoint(args: &AskArgs) -> Result<Endpoint, Error> {
-    const METHODS: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
-    ];
-    const NOT_YET: &str = "this version asks tcp, udp, tls, unix, ws and wss; HTTP is to come";
-    let act = || format!("asking `{}`", args.url.escape_debug());
-    let url = args.url.to_ascii_lowercase();
-    if METHODS.contains(&args.url.as_str()) {
-        let why = format!("{} is an HTTP method", args.url);
-        return Err(report::usage(act(), why, NOT_YET));
+fn dialer(args: &AskArgs, endpoint: &Endpoint) -> Result<Dialer, Error> {
+    match endpoint.scheme().is_secure() {
+        true => secure_dialer(args),
+        false => refuse_tls_options(args, endpoint).map(|()| Dialer::plain()),
     }
-    if url.starts_with("http://") || url.starts_with("https://") {
-        return Err(report::usage(act(), "HTTP is not spoken yet", NOT_YET));
-    }
-    let endpoint: Endpoint = args
-        .url
-        .parse()
-        .map_err(|e: bandy::endpoint::EndpointError| {
-            report::usage(act(), e.to_string(), e.hint())
-        })?;
-    if endpoint.scheme() == Scheme::Mem {
-        let why = "mem:// is inside one process, and no server is in this one";
-        return Err(report::usage(act(), why, "ask over tcp:// or unix://"));
-    }
-    if endpoint.port() == Some(0) {
-        let why = "port 0 is nobody's";
-        let hint = "the server's ready line has the real port";
-        return Err(report::usage(act(), why, hint));
-    }
-    if args.no_newline && endpoint.scheme().carries() != Carries::Stream {
-        let why = format!("{}:// adds no line feeds", endpoint.scheme());
-        return Err(report::usage(act(), why, "leave --no-newline out"));
-    }
-    Ok(endpoint)
 }
 
-fn dialer(args: &AskArgs, endpoint: &Endpoint) -> Result<Dialer, Error> {
-    if endpoint.scheme().is_secure() {
-        let identity = args.cert.clone().zip(args.key.clone());
-        let tls = Connector::new(&ClientTls {
-            ca: args.ca.clone(),
-            identity: identity.map(|(cert, key)| Identity { cert, key }),
-            insecure: args.insecure,
-            server_name: args.server_name.clone(),
-        })?;
-        return Ok(Dialer::with_tls(tls));
-    }
+fn secure_dialer(args: &AskArgs) -> Result<Dialer, Error> {
+    let identity = args.cert.clone().zip(args.key.clone());
+    let tls = Connector::new(&ClientTls {
+        ca: args.ca.clone(),
+        identity: identity.map(|(cert, key)| Identity { cert, key }),
+        insecure: args.insecure,
+        server_name: args.server_name.clone(),
+    })?;
+    Ok(Dialer::with_tls(tls))
+}
+
+fn refuse_tls_options(args: &AskArgs, endpoint: &Endpoint) -> Result<(), Error> {
     let unused = [
         ("--ca", args.ca.is_some()),
         ("--cert", args.cert.is_some()),
         ("--insecure", args.insecure),
         ("--server-name", args.server_name.is_some()),
     ];
-    if let Some((option, _)) = unused.into_iter().find(|(_, is_given)| *is_given) {
-        let secure = match endpoint.scheme() {
-            Scheme::Ws => "wss",
-            _ => "tls",
-        };
-        return Err(report::usage(
-            format!("asking {endpoint}"),
-            format!(
-                "{option} is about TLS, and {}:// has none",
-                endpoint.scheme()
-            ),
-            format!("did you mean {secure}://?"),
-        ));
-    }
-    Ok(Dialer::plain())
+    let Some((option, _)) = unused.into_iter().find(|(_, is_given)| *is_given) else {
+        return Ok(());
+    };
+    let secure = match endpoint.scheme() {
+        Scheme::Ws => "wss",
+        Scheme::Http => "https",
+        _ => "tls",
+    };
+    Err(report::usage(
+        format!("asking {endpoint}"),
+        format!(
+            "{option} is about TLS, and {}:// has none",
+            endpoint.scheme()
+        ),
+        format!("did you mean {secure}://?"),
+    ))
 }

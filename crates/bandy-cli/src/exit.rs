@@ -12,6 +12,8 @@ pub enum Code {
     Usage = 2,
     NotResolved = 6,
     NotConnected = 7,
+    /// HTTP: the answer's status is 400 or more.
+    Refused = 22,
     TimedOut = 28,
     Tls = 35,
     /// The peer closed without an answer.

@@ -14,7 +14,7 @@ const DEFAULT: &str = "sqlite:bandy.db";
 
 #[derive(Debug, Clone, Args)]
 pub struct StoreOption {
-    /// The store, as in a file's [state] [default: sqlite:bandy.db]
+    /// The store, as in sqlite:/srv/bandy.db [default: sqlite:bandy.db]
     #[arg(long, global = true, value_name = "STORE")]
     pub store: Option<String>,
 }

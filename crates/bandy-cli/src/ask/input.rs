@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 
 use bandy::client::Script;
 use bandy::error::{Error, Kind, Side};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 /// Bytes read at once.
@@ -19,17 +20,41 @@ const CHUNKS: usize = 4;
 /// # Errors
 /// What the system says of stdin.
 pub fn stdin_chunks() -> Result<Script, Error> {
+    stdin().map(Script::chunks)
+}
+
+/// Stdin's bytes.
+///
+/// # Errors
+/// What the system says of stdin.
+pub fn stdin() -> Result<mpsc::Receiver<io::Result<Bytes>>, Error> {
     // Not `io::stdin()`: it would copy everything through a buffer of its own.
-    let mut stdin = match io::stdin().as_fd().try_clone_to_owned() {
-        Ok(fd) => File::from(fd),
-        Err(e) => return Err(Error::new(Kind::Io, Side::Local, "opening stdin").because(e)),
-    };
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(fd) => Ok(chunks(File::from(fd))),
+        Err(e) => Err(Error::new(Kind::Io, Side::Local, "opening stdin").because(e)),
+    }
+}
+
+/// Whether stdin is a file, a pipe or a socket: something that was put there to be read.
+pub fn is_redirected() -> bool {
+    use rustix::fs::{FileType, fstat};
+    fstat(io::stdin().as_fd()).is_ok_and(|stat| {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        matches!(
+            kind,
+            FileType::RegularFile | FileType::Fifo | FileType::Socket
+        )
+    })
+}
+
+/// A file's bytes as they come.
+pub fn chunks(mut file: File) -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, chunks) = mpsc::channel(CHUNKS);
     // The thread is never joined: a read of a terminal may never return.
     std::thread::spawn(move || {
         loop {
             let mut chunk = vec![0; CHUNK_BYTES];
-            let read = match stdin.read(&mut chunk) {
+            let read = match file.read(&mut chunk) {
                 Ok(0) => return,
                 Ok(n) => {
                     chunk.truncate(n);
@@ -44,5 +69,5 @@ pub fn stdin_chunks() -> Result<Script, Error> {
             }
         }
     });
-    Ok(Script::chunks(chunks))
+    chunks
 }

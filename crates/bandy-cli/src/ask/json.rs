@@ -1,7 +1,7 @@
 //! `--json`: the conversation as one object.
 
 use bandy::Endpoint;
-use bandy::client::{Ended, Outcome};
+use bandy::client::{Ended, Outcome, Times};
 use bandy::error::{Error, Kind, Side};
 use bandy::net::tls;
 use bandy::wire::line::Lines;
@@ -84,7 +84,19 @@ struct Object<'a> {
 }
 
 /// The conversation's parts in their order, in milliseconds.
-struct Phases(Vec<(String, Value)>);
+pub struct Phases(Vec<(String, Value)>);
+
+impl Phases {
+    /// Of these times.
+    pub fn of(times: &Times) -> Phases {
+        let parts = times.parts().into_iter();
+        let mut phases: Vec<_> = parts
+            .map(|(name, span)| (name.to_lowercase(), ms(span.took)))
+            .collect();
+        phases.push(("total".to_owned(), ms(times.total)));
+        Phases(phases)
+    }
+}
 
 impl Serialize for Phases {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -103,11 +115,6 @@ pub fn object(
 ) -> Result<String, Error> {
     // The server's end ended the line that was begun.
     collected.silence();
-    let parts = outcome.times.parts().into_iter();
-    let mut phases_ms: Vec<_> = parts
-        .map(|(name, span)| (name.to_lowercase(), ms(span.took)))
-        .collect();
-    phases_ms.push(("total".to_owned(), ms(outcome.times.total)));
     let object = Object {
         endpoint: endpoint.to_string(),
         peer: outcome.peer.as_ref().map(ToString::to_string),
@@ -116,10 +123,17 @@ pub fn object(
         truncated: collected.truncated,
         sent_bytes: outcome.sent_bytes,
         received_bytes: outcome.received_bytes,
-        phases_ms: Phases(phases_ms),
+        phases_ms: Phases::of(&outcome.times),
         ended: outcome.ended.to_string(),
         unsaid: outcome.unsaid,
-        error: outcome.ended.error().map(|e| failure(&outcome.ended, e)),
+        error: outcome.ended.error().map(|e| {
+            let special = match &outcome.ended {
+                Ended::Empty(_) => Some("empty"),
+                Ended::Short(_) => Some("too-few-answers"),
+                _ => None,
+            };
+            failure(e, special)
+        }),
     };
     match serde_json::to_string(&object) {
         Ok(text) => Ok(text + "\n"),
@@ -127,7 +141,8 @@ pub fn object(
     }
 }
 
-fn text_or_hex(bytes: &[u8]) -> Value {
+/// Text as a string, anything else as its bytes in hex.
+pub fn text_or_hex(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => json!({ "hex": bytes.iter().map(|b| format!("{b:02x}")).collect::<String>() }),
@@ -139,7 +154,8 @@ fn ms(time: std::time::Duration) -> Value {
     Number::from_f64(f64::from(micros) / 1000.0).map_or(Value::Null, Value::Number)
 }
 
-fn secured(info: &tls::Info) -> Value {
+/// What was agreed on in the TLS handshake.
+pub fn secured(info: &tls::Info) -> Value {
     let certificate = info.peer_certificate.as_ref().map(|certificate| {
         json!({
             "subject": certificate.subject,
@@ -156,22 +172,22 @@ fn secured(info: &tls::Info) -> Value {
     })
 }
 
-fn failure(ended: &Ended, error: &Error) -> Value {
-    let kind = match (ended, error.kind()) {
-        (Ended::Empty(_), _) => "empty",
-        (Ended::Short(_), _) => "too-few-answers",
-        (_, Kind::Usage) => "usage",
-        (_, Kind::NotResolved) => "not-resolved",
-        (_, Kind::NotConnected) => "not-connected",
-        (_, Kind::TimedOut) => "timed-out",
-        (_, Kind::Tls) => "tls",
-        (_, Kind::Untrusted) => "untrusted",
-        (_, Kind::Closed) => "closed",
-        (_, Kind::Protocol) => "protocol",
-        (_, Kind::Overload) => "overload",
-        (_, Kind::Io) => "io",
+/// A failure, and what sort it is: `special` where the exit code has one of its own.
+pub fn failure(error: &Error, special: Option<&'static str>) -> Value {
+    let kind = match error.kind() {
+        Kind::Usage => "usage",
+        Kind::NotResolved => "not-resolved",
+        Kind::NotConnected => "not-connected",
+        Kind::TimedOut => "timed-out",
+        Kind::Tls => "tls",
+        Kind::Untrusted => "untrusted",
+        Kind::Closed => "closed",
+        Kind::Protocol => "protocol",
+        Kind::Overload => "overload",
+        Kind::Io => "io",
         _ => "other",
     };
+    let kind = special.unwrap_or(kind);
     json!({ "kind": kind, "message": error.to_string(), "hint": error.next_step() })
 }
 

@@ -142,11 +142,7 @@ impl Output {
     /// # Errors
     /// What the system says of stdout.
     pub fn stdout() -> Result<Output, Error> {
-        // Not `io::stdout()`: it holds back what does not end with a line feed.
-        let mut stdout = match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(fd) => File::from(fd),
-            Err(e) => return Err(failed(e)),
-        };
+        let mut stdout = stdout()?;
         Ok(Output::spawn(move |mut chunks| {
             while let Some(chunk) = chunks.blocking_recv() {
                 stdout.write_all(&chunk)?;
@@ -156,8 +152,46 @@ impl Output {
     }
 }
 
+/// Stdout without a buffer.
+///
+/// # Errors
+/// What the system says of stdout.
+pub fn stdout() -> Result<File, Error> {
+    // Not `io::stdout()`: it holds back what does not end with a line feed.
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(fd) => Ok(File::from(fd)),
+        Err(e) => Err(failed(e)),
+    }
+}
+
 fn failed(cause: io::Error) -> Error {
     Error::new(Kind::Io, Side::Local, "writing to stdout").because(cause)
+}
+
+impl Output {
+    /// Hands a chunk over, once there is room.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::BrokenPipe`]: nobody takes it any more. [`Output::finish`] says why.
+    pub async fn send(&self, chunk: Bytes) -> io::Result<()> {
+        let sent = self.chunks.send(chunk).await;
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Waits until everything is written. A reader that left is no error.
+    ///
+    /// # Errors
+    /// What went wrong in the thread.
+    pub async fn finish(self) -> Result<(), Error> {
+        drop(self.chunks);
+        match self.done.await {
+            Ok(Err(e)) if e.kind() != io::ErrorKind::BrokenPipe => {
+                // An [`Error`] that travelled inside comes out as it went in.
+                Err(Error::talking(Side::Local, "writing to stdout", e))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The conversation's sink.

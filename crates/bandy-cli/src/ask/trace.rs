@@ -4,13 +4,27 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bandy::Endpoint;
-use bandy::client::Outcome;
+use bandy::client::{Outcome, Times};
+use bandy::net::tls;
 
 /// Columns of the timeline.
 const WIDTH: u32 = 48;
 
-/// Draws the conversation.
-pub fn draw(endpoint: &Endpoint, outcome: &Outcome) {
+/// What is drawn.
+#[derive(Debug)]
+pub struct Drawing<'a> {
+    /// What was asked.
+    pub title: String,
+    /// Who answered.
+    pub peer: Option<&'a str>,
+    pub tls: Option<&'a tls::Info>,
+    pub times: &'a Times,
+    /// What it came to.
+    pub end: String,
+}
+
+/// Draws a conversation.
+pub fn draw(drawing: &Drawing<'_>) {
     let is_utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
@@ -19,23 +33,37 @@ pub fn draw(endpoint: &Endpoint, outcome: &Outcome) {
             let value = value.to_ascii_lowercase();
             value.contains("utf-8") || value.contains("utf8")
         });
-    eprint!(
-        "{}",
-        drawing(endpoint, outcome, if is_utf8 { '━' } else { '=' })
-    );
+    eprint!("{}", drawn(drawing, if is_utf8 { '━' } else { '=' }));
 }
 
-fn drawing(endpoint: &Endpoint, outcome: &Outcome, mark: char) -> String {
+/// Draws a conversation over a stream or of messages.
+pub fn draw_outcome(endpoint: &Endpoint, outcome: &Outcome) {
+    draw(&Drawing {
+        title: endpoint.to_string(),
+        peer: outcome.peer.as_ref().map(ToString::to_string).as_deref(),
+        tls: outcome.tls.as_ref(),
+        times: &outcome.times,
+        end: format!(
+            "{} sent, {} received, {}; {}",
+            plural(outcome.sent_bytes, "byte"),
+            plural(outcome.received_bytes, "byte"),
+            plural(outcome.answers as u64, "answer"),
+            outcome.ended
+        ),
+    });
+}
+
+fn drawn(drawing: &Drawing<'_>, mark: char) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write!(out, "{endpoint}");
-    if let Some(peer) = outcome.peer.as_ref().map(ToString::to_string)
-        && !endpoint.to_string().contains(&peer)
+    let _ = write!(out, "{}", drawing.title);
+    if let Some(peer) = drawing.peer
+        && !drawing.title.contains(peer)
     {
         let _ = write!(out, " at {peer}");
     }
     out.push('\n');
-    if let Some(tls) = &outcome.tls {
+    if let Some(tls) = drawing.tls {
         let _ = write!(out, "  {}, {}", tls.version, tls.cipher);
         if let Some(alpn) = &tls.alpn {
             let _ = write!(out, ", {}", alpn.escape_debug());
@@ -51,8 +79,8 @@ fn drawing(endpoint: &Endpoint, outcome: &Outcome, mark: char) -> String {
             );
         }
     }
-    for (name, span) in outcome.times.parts() {
-        let (from, columns) = place(span.start, span.took, outcome.times.total);
+    for (name, span) in drawing.times.parts() {
+        let (from, columns) = place(span.start, span.took, drawing.times.total);
         let _ = writeln!(
             out,
             "  {name:<8}{:>11}  {}{}",
@@ -61,16 +89,8 @@ fn drawing(endpoint: &Endpoint, outcome: &Outcome, mark: char) -> String {
             mark.to_string().repeat(columns)
         );
     }
-    let _ = writeln!(
-        out,
-        "  {:<8}{:>11}  {} sent, {} received, {}; {}",
-        "total",
-        ms(outcome.times.total),
-        plural(outcome.sent_bytes, "byte"),
-        plural(outcome.received_bytes, "byte"),
-        plural(outcome.answers as u64, "answer"),
-        outcome.ended
-    );
+    let total = ms(drawing.times.total);
+    let _ = writeln!(out, "  {:<8}{total:>11}  {}", "total", drawing.end);
     out
 }
 
@@ -89,7 +109,8 @@ fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
-fn plural(n: u64, what: &str) -> String {
+/// So many of these.
+pub fn plural(n: u64, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }

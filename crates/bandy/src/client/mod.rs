@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Kind, Result, Side};
 use crate::net::{Conn, Dialer, Peer, Phases, tls};
 
@@ -252,7 +252,7 @@ impl Outcome {
 }
 
 /// The error for a part of connecting that took too long: the first that `phases` does not know.
-fn too_slow(endpoint: &Endpoint, phases: &Phases, timeout: Duration) -> Error {
+pub fn too_slow(endpoint: &Endpoint, phases: &Phases, timeout: Duration) -> Error {
     let (act, hint) = if phases.connect.is_none() {
         (
             format!("connecting to {endpoint}"),
@@ -262,6 +262,11 @@ fn too_slow(endpoint: &Endpoint, phases: &Phases, timeout: Duration) -> Error {
         (
             format!("TLS handshake with {endpoint}"),
             "does the other end speak TLS? It may be waiting for plain text",
+        )
+    } else if endpoint.scheme().carries() == Carries::Request {
+        (
+            format!("beginning HTTP with {endpoint}"),
+            "is the server busy or stuck?",
         )
     } else {
         (

@@ -7,6 +7,7 @@
 //! | what | where |
 //! |---|---|
 //! | bodies, in and out | [`Body`] |
+//! | asking over a connection | [`client::Connection`] |
 //! | whom a request came from | [`Downstream`] |
 //! | errors as `application/problem+json` (RFC 9457) | [`Problem`] |
 //! | who asks, and who knows it | [`Login`], [`Authority`] |
@@ -16,6 +17,7 @@
 //! | WebSocket at a path of an HTTP server | [`websocket`] |
 
 pub mod body;
+pub mod client;
 mod downstream;
 mod login;
 mod problem;
@@ -26,6 +28,7 @@ mod switch;
 mod tower;
 mod websocket;
 
+pub use ::http::uri::InvalidUri;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use body::Body;
 pub use downstream::Downstream;

@@ -48,6 +48,12 @@ impl Dialer {
         }
     }
 
+    /// The application protocols that are offered in TLS handshakes, the best first (RFC 7301).
+    pub fn alpn(mut self, protocols: &[&str]) -> Dialer {
+        self.tls = self.tls.map(|tls| tls.alpn(protocols));
+        self
+    }
+
     /// The longest message that is taken from a peer, in bytes.
     pub fn message_bytes(mut self, max: usize) -> Dialer {
         self.message_bytes = max;

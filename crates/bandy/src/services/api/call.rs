@@ -25,6 +25,7 @@ pub(super) struct Call<'a> {
     pub endpoint: &'a Endpoint,
     pub parts: Parts,
     pub open: Open,
+    pub downstream: Option<Downstream>,
     /// Who asks, where the endpoint is not for anyone.
     pub login: Option<Login>,
 }
@@ -74,7 +75,7 @@ impl Call<'_> {
     }
 
     pub(super) fn downstream(&self) -> Option<&Downstream> {
-        self.parts.extensions.get()
+        self.downstream.as_ref()
     }
 
     /// The token of a session, if one came along.

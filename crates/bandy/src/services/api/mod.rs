@@ -36,13 +36,13 @@ use std::sync::Arc;
 use crate::accounts::Accounts;
 use crate::error::Result;
 use crate::http::{
-    Body, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+    Body, Downstream, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
 };
 use crate::service::Service;
 use crate::state::Store;
 use call::Call;
 use endpoint::{Does, Endpoint, From};
-use paths::{Leaf, Open, Paths};
+use paths::{Leaf, Paths};
 use records::Records;
 use stop::{Reply, Stop};
 
@@ -121,30 +121,21 @@ impl Api {
             Does::Now(answer) => answer(&request),
             Does::Later(answer) => {
                 check_origin(endpoint, &request)?;
-                let (call, body) = self.begin(endpoint, request, open);
-                let (mut call, body) = (call, body);
+                let downstream = Downstream::of(&request).cloned();
+                let (parts, body) = request.into_parts();
+                let mut call = Call {
+                    api: &self.0,
+                    endpoint,
+                    parts,
+                    open,
+                    downstream,
+                    login: None,
+                };
                 call.check_who().await?;
                 call.check_parameters()?;
                 answer(call, body).await
             }
         }
-    }
-
-    fn begin<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        request: Request,
-        open: Open,
-    ) -> (Call<'a>, Body) {
-        let (parts, body) = request.into_parts();
-        let call = Call {
-            api: &self.0,
-            endpoint,
-            parts,
-            open,
-            login: None,
-        };
-        (call, body)
     }
 }
 

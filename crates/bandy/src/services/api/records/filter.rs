@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::services::api::query;
 
-pub(super) const ABOUT: &str = "Any other parameter is a filter on a field: `name=tea`, `name!=tea`, `price>=3`, `price<=3`, `price>3`, `price<3`, `name~=TE` (contains, in any case). A field within a field is `size.width`; a list is matched where one of its items is. Several filters hold all together. For a field that is called as a parameter here, write a dot before it: `.sort=x`. At most 10,000 records are looked through for one page.";
+pub(super) const ABOUT: &str = "Any other parameter is a filter on a field: `name=tea`, `name!=tea`, `price>=3`, `price<=3`, `price>3`, `price<3`, `name~=TE` (contains, in any case). A field within a field is `size.width`; a list is matched where one of its items is. Several filters hold all together. In a URL `>` and `<` are written `%3E` and `%3C`, as browsers do by themselves. For a field that is called as a parameter here, write a dot before it: `.sort=x`. At most 10,000 records are looked through for one page.";
 
 /// Filters that hold all together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
