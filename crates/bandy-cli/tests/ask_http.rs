@@ -9,7 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use bandy_testkit::PATIENCE;
+use bandy::endpoint::Scheme;
+use bandy::http::{Http, Request, Response};
+use bandy::{Server, service_fn};
+use bandy_testkit::{PATIENCE, Stage};
 
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bandy"));
@@ -817,4 +820,43 @@ fn the_curl_command_with_everything() {
         "--curl",
     ]);
     insta::assert_snapshot!("curl", stdout);
+}
+
+#[test]
+fn our_own_server_in_both_versions() {
+    let stage = Stage::new();
+    let echo = async |request: Request| Ok(Response::new(request.into_body()));
+    let server = Server::new(Http::new(service_fn(echo)));
+    stage.ca();
+    let server = stage.start(server, &[Scheme::Http, Scheme::Https]);
+    let ask = |data: &Path, args: &[&str]| {
+        let mut command = program(args);
+        command.env("XDG_DATA_HOME", data).stdin(Stdio::null());
+        outcome(command.output().expect("run"))
+    };
+    for endpoint in server.endpoints() {
+        let url = endpoint.to_string();
+        let is_secure = endpoint.scheme() == Scheme::Https;
+        let usual = if is_secure { "2" } else { "1.1" };
+        for (wish, version) in [(None, usual), (Some("1.1"), "1.1"), (Some("2"), "2")] {
+            let mut args = vec![url.as_str(), "name=Ada", "--json"];
+            args.extend(wish.into_iter().flat_map(|wish| ["--http", wish]));
+            let (code, stdout, stderr) = ask(stage.folder(), &args);
+            assert_eq!(code, 0, "{args:?}: {stderr}");
+            let object: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+            assert_eq!(object["http"], version, "{args:?}");
+            assert_eq!(object["status"], 200);
+            assert_eq!(object["tls"].is_object(), is_secure);
+            assert_eq!(ask(stage.folder(), &args[..2]).1, r#"{"name":"Ada"}"#);
+        }
+        let (_, _, stderr) = ask(stage.folder(), &[&url, "-v", "--http", "2", "a=1"]);
+        assert!(stderr.contains("POST / HTTP/2\nhost: ") && stderr.contains("HTTP/2 200 OK"), "{stderr}");
+        assert_eq!(stderr.contains("TLSv1.3") && stderr.contains(", h2;"), is_secure, "{stderr}");
+    }
+    let stranger = tempfile::tempdir().expect("a folder");
+    let url = server.endpoints().last().expect("https").to_string();
+    let (code, stdout, stderr) = ask(stranger.path(), &[&url]);
+    assert_eq!((code, &stdout[..]), (60, ""), "{stderr}");
+    let (code, _, stderr) = ask(stage.folder(), &[&url.replace("https", "http"), "--timeout", "5s"]);
+    assert!(matches!(code, 1 | 52), "{stderr}");
 }
