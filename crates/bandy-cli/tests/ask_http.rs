@@ -850,13 +850,72 @@ fn our_own_server_in_both_versions() {
             assert_eq!(ask(stage.folder(), &args[..2]).1, r#"{"name":"Ada"}"#);
         }
         let (_, _, stderr) = ask(stage.folder(), &[&url, "-v", "--http", "2", "a=1"]);
-        assert!(stderr.contains("POST / HTTP/2\nhost: ") && stderr.contains("HTTP/2 200 OK"), "{stderr}");
-        assert_eq!(stderr.contains("TLSv1.3") && stderr.contains(", h2;"), is_secure, "{stderr}");
+        assert!(
+            stderr.contains("POST / HTTP/2\nhost: ") && stderr.contains("HTTP/2 200 OK"),
+            "{stderr}"
+        );
+        assert_eq!(
+            stderr.contains("TLSv1.3") && stderr.contains(", h2;"),
+            is_secure,
+            "{stderr}"
+        );
     }
     let stranger = tempfile::tempdir().expect("a folder");
     let url = server.endpoints().last().expect("https").to_string();
     let (code, stdout, stderr) = ask(stranger.path(), &[&url]);
     assert_eq!((code, &stdout[..]), (60, ""), "{stderr}");
-    let (code, _, stderr) = ask(stage.folder(), &[&url.replace("https", "http"), "--timeout", "5s"]);
+    let (code, _, stderr) = ask(
+        stage.folder(),
+        &[&url.replace("https", "http"), "--timeout", "5s"],
+    );
     assert!(matches!(code, 1 | 52), "{stderr}");
+}
+
+proptest::proptest! {
+    // Each case runs the program.
+    #![proptest_config(proptest::test_runner::Config { cases: 12, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn what_is_built_is_what_is_sent(
+        fields in proptest::collection::vec(("[a-z\u{e4} ][a-z0-9 .]{0,5}", "[^\u{0}]{0,8}"), 1..5),
+        n in proptest::num::i64::ANY,
+        query in "[^\u{0}]{0,8}",
+    ) {
+        let protected = |text: &str| -> String {
+            let plain = |c: char| match c {
+                ':' | ';' | '=' | '@' => format!("\\{c}"),
+                c => c.to_string(),
+            };
+            text.chars().map(plain).collect()
+        };
+        let raw = Raw::saying([OK]);
+        let mut args = vec![raw.url.clone(), format!("q=={}", protected(&query)), format!("n:={n}")];
+        let mut expected = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
+        for (name, text) in &fields {
+            args.push(format!("{name}={}", protected(text)));
+            expected.insert(name.clone(), text.as_str().into());
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, _, stderr) = ask(&[&["--"], &args[..]].concat());
+        proptest::prop_assert_eq!(code, 0, "{:?}: {}", args, stderr);
+        let heard = raw.heard();
+        let (head, body) = heard.split_once("\r\n\r\n").expect("a body");
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        proptest::prop_assert_eq!(body, serde_json::Value::Object(expected));
+        let target = head.split(' ').nth(1).expect("a target");
+        let value = target.strip_prefix("/?q=").expect("a query").replace('+', " ");
+        let mut bytes = Vec::new();
+        let mut rest = value.as_bytes();
+        while let [first, more @ ..] = rest {
+            rest = more;
+            if *first == b'%' {
+                let hex = std::str::from_utf8(&rest[..2]).expect("hex");
+                bytes.push(u8::from_str_radix(hex, 16).expect("hex"));
+                rest = &rest[2..];
+            } else {
+                bytes.push(*first);
+            }
+        }
+        proptest::prop_assert_eq!(String::from_utf8(bytes).expect("UTF-8"), query);
+    }
 }

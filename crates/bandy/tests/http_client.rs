@@ -50,7 +50,10 @@ async fn open(to: &Endpoint, version: Option<Version>) -> bandy::Result<Connecti
 
 fn request(method: &str, target: &str, body: impl Into<Body>) -> Request {
     let request = ::http::Request::builder().method(method).uri(target);
-    request.header("host", "h").body(body.into()).expect("a request")
+    request
+        .header("host", "h")
+        .body(body.into())
+        .expect("a request")
 }
 
 async fn text(response: Response) -> String {
@@ -77,12 +80,18 @@ async fn one_after_the_other() {
     assert_eq!(connection.version(), Version::Http1);
     for (method, body) in [("HEAD", ""), ("GET", ""), ("GET", "ok"), ("GET", "last")] {
         assert!(connection.is_free());
-        let answer = connection.send(request(method, "/", "")).await.expect("an answer");
+        let answer = connection
+            .send(request(method, "/", ""))
+            .await
+            .expect("an answer");
         assert_eq!(text(answer).await, body);
     }
     // What nobody asked for came behind the last one.
     assert!(!connection.is_free());
-    let error = connection.send(request("GET", "/", "")).await.expect_err("closed");
+    let error = connection
+        .send(request("GET", "/", ""))
+        .await
+        .expect_err("closed");
     assert_eq!(error.kind(), Kind::Usage);
     let heard = talk.join().expect("a talk");
     assert_eq!(heard[0], "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -93,7 +102,10 @@ async fn both_directions_at_once() {
     // An echo that answers each chunk before it has heard the next: the answer begins before the request ends.
     let (to, talk) = peer(|mut stream| {
         until(&mut stream, b"\r\n\r\n");
-        say(&mut stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        say(
+            &mut stream,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        );
         for _ in 0..3 {
             let chunk = until(&mut stream, b"!\r\n");
             say(&mut stream, &chunk);
@@ -120,21 +132,28 @@ async fn both_directions_at_once() {
 async fn a_body_waits_until_it_is_wanted() {
     let expecting = || {
         let mut request = request("PUT", "/", "body");
-        request.headers_mut().insert("expect", "100-continue".parse().expect("a value"));
+        request
+            .headers_mut()
+            .insert("expect", "100-continue".parse().expect("a value"));
         request
     };
     let (to, talk) = peer(|mut stream| {
         until(&mut stream, b"\r\n\r\n");
         say(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n");
         let body = until(&mut stream, b"body");
-        say(&mut stream, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+        say(
+            &mut stream,
+            "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+        );
         body
     });
     let mut connection = open(&to, None).await.expect("open");
     let mut asking = expecting();
     let watch = Watch::default();
     asking.extensions_mut().insert(watch.clone());
-    let answer = within("an answer", connection.send(asking)).await.expect("an answer");
+    let answer = within("an answer", connection.send(asking))
+        .await
+        .expect("an answer");
     assert_eq!(answer.status(), 201);
     assert_eq!(talk.join().expect("a talk"), "body");
     let seen = watch.seen();
@@ -144,15 +163,23 @@ async fn a_body_waits_until_it_is_wanted() {
     // Refused before: it is not sent at all.
     let (to, talk) = peer(|mut stream| {
         until(&mut stream, b"\r\n\r\n");
-        say(&mut stream, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+        say(
+            &mut stream,
+            "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n",
+        );
         let mut rest = String::new();
         stream.read_to_string(&mut rest).expect("an end");
         rest
     });
     let mut connection = open(&to, None).await.expect("open");
-    let answer = within("an answer", connection.send(expecting())).await.expect("an answer");
+    let answer = within("an answer", connection.send(expecting()))
+        .await
+        .expect("an answer");
     assert_eq!(text(answer).await, "");
-    assert!(!connection.is_free(), "the server may still wait for the body");
+    assert!(
+        !connection.is_free(),
+        "the server may still wait for the body"
+    );
     assert_eq!(talk.join().expect("a talk"), "");
 }
 
@@ -185,7 +212,9 @@ async fn a_length_that_does_not_hold_is_an_error_of_ours() {
     let mut asking = request("POST", "/", body);
     asking.headers_mut().insert("content-length", 3.into());
     pieces.send(Ok("four".into())).await.expect("taken");
-    let error = within("an error", connection.send(asking)).await.expect_err("too long");
+    let error = within("an error", connection.send(asking))
+        .await
+        .expect_err("too long");
     assert_eq!(error.kind(), Kind::Usage);
     talk.join().expect("a talk");
 }
@@ -194,26 +223,39 @@ async fn a_length_that_does_not_hold_is_an_error_of_ours() {
 async fn http2_to_a_server_that_does_not_speak_it() {
     let (to, talk) = peer(|mut stream| {
         until(&mut stream, b"\r\n\r\n");
-        say(&mut stream, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        say(
+            &mut stream,
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        );
     });
     let mut connection = open(&to, Some(Version::Http2)).await.expect("open");
     let asked = connection.send(request("GET", "http://h/", ""));
     let error = within("an error", asked).await.expect_err("not HTTP/2");
-    assert!(matches!(error.kind(), Kind::Protocol | Kind::Closed), "{error:?}");
+    assert!(
+        matches!(error.kind(), Kind::Protocol | Kind::Closed),
+        "{error:?}"
+    );
     talk.join().expect("a talk");
 }
 
 #[tokio::test]
 async fn our_own_server_in_both_versions() {
     let stage = Stage::new();
-    let echo = async |request: Request| Ok(Response::new(request.into_body()));
+    // Whole before it answers: then the connection can be used again.
+    let echo = async |request: Request| {
+        let body = request.into_body().collect(4 << 20).await?;
+        Ok(Response::new(Body::full(body)))
+    };
     let server = Server::new(Http::new(service_fn(echo)));
     let server = stage.start(server, &[Scheme::Http, Scheme::Https]);
     let body = bandy_testkit::noise(7, 3 << 20);
     for to in server.endpoints() {
         for wish in [Version::Http1, Version::Http2] {
             let dialer = stage.dialer().alpn(Version::alpn(Some(wish)));
-            let conn = dialer.connect(to, &mut Phases::default()).await.expect("a connection");
+            let conn = dialer
+                .connect(to, &mut Phases::default())
+                .await
+                .expect("a connection");
             let mut connection = Connection::open(conn, Some(wish)).await.expect("open");
             assert_eq!(connection.version(), wish);
             for _ in 0..2 {

@@ -185,8 +185,10 @@ impl Asking<'_> {
                     self.view.show_answer(&answer);
                 }
                 let is_free = course.drain(&mut answer, DRAINED_MAX).await;
-                let goes_on =
-                    is_free && open.is_free() && question.is_repeatable() && url::is_same_origin(&from, &question.url);
+                let goes_on = is_free
+                    && open.is_free()
+                    && question.is_repeatable()
+                    && url::is_same_origin(&from, &question.url);
                 match goes_on {
                     true => connection = Some(open),
                     false => open.close().await,
@@ -244,7 +246,7 @@ impl Asking<'_> {
             );
         }
         let decodes = question.decodes();
-        let output = output::open(view.body.clone(), answer.headers(), decodes)?;
+        let output = output::open(view.body.clone(), &question.url, answer.headers(), decodes)?;
         let is_whole = course.print(answer, output, &self.stop).await?;
         Ok(match is_whole {
             true => Done::Answered(code),

@@ -202,7 +202,10 @@ impl Question {
     /// Whether it may be sent twice, should nobody know if it arrived (RFC 9110, section 9.2.2).
     pub fn is_repeatable(&self) -> bool {
         let method = self.method.as_str();
-        let is_idempotent = matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE");
+        let is_idempotent = matches!(
+            method,
+            "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
+        );
         is_idempotent && !matches!(self.content, Content::Once(_))
     }
 

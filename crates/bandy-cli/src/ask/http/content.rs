@@ -105,6 +105,17 @@ impl Content {
         Content::Once(None)
     }
 
+    /// That it can be sent once more.
+    ///
+    /// # Errors
+    /// It could be read only once, and was.
+    pub fn again(&self) -> Result<()> {
+        match self {
+            Content::Once(None) => Err(spent()),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is a body at all, if an empty one.
     pub fn is_some(&self) -> bool {
         !matches!(self, Content::Nothing)

@@ -76,7 +76,10 @@ struct Line {
     downstream: Option<Downstream>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "the large one is what usually comes")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is what usually comes"
+)]
 enum Next {
     Request(Received),
     Http2,
