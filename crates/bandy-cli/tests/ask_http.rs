@@ -220,7 +220,7 @@ fn bodies_from_files_and_stdin() {
     let file = file.to_str().expect("UTF-8");
     let body = |request: &str| request.split_once("\r\n\r\n").expect("a body").1.to_owned();
 
-    let raw = Raw::saying([OK; 5]);
+    let raw = Raw::saying([OK; 6]);
     ask(&[&raw.url, &format!("@{file}")]);
     let heard = raw.heard();
     assert!(
@@ -260,9 +260,14 @@ fn bodies_from_files_and_stdin() {
     let heard = raw.heard();
     assert!(heard.starts_with("POST / "), "{heard}");
     assert!(
-        heard.contains("Content-Type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked"),
+        heard.contains("Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n"),
         "{heard}"
     );
+    assert_eq!(body(&heard), "hello");
+    // What can be longer than memory has its length told piece by piece.
+    let _ = ask_with_input(&["PUT", &raw.url, "@/dev/stdin"], b"hello");
+    let heard = raw.heard();
+    assert!(heard.contains("Transfer-Encoding: chunked\r\n"), "{heard}");
     assert_eq!(body(&heard), "5\r\nhello\r\n0\r\n\r\n");
 
     // An empty stdin is none.
@@ -494,7 +499,7 @@ fn redirects_and_what_they_take_along() {
     assert!(stderr.contains("which is not HTTP"), "{stderr}");
     // What could be read only once.
     let raw = Raw::saying([redirect("307", "/x")]);
-    let (code, _, stderr) = ask_with_input(&["POST", &raw.url, "-F", "-"], b"once");
+    let (code, _, stderr) = ask_with_input(&["POST", &raw.url, "-F", "@/dev/stdin"], b"once");
     assert_eq!(code, 2);
     assert!(stderr.contains("could be read only once"), "{stderr}");
 }

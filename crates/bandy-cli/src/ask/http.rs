@@ -222,7 +222,7 @@ impl Asking<'_> {
         if view.verbose || view.head {
             view.show_answer(&answer);
         } else if is_head_only {
-            show::print(&String::from_utf8_lossy(&show::answer(&answer)))?;
+            show::print(&show::answer(&answer))?;
         } else if code == Code::Refused && !self.args.json {
             tell::say(format_args!(
                 "bandy: {} {}: {}",
