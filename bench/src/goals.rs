@@ -3,8 +3,11 @@
 use serde::Serialize;
 
 use crate::bulk::GROWTH_MAX;
-use crate::report::{Report, Row, Table, Work};
-use crate::sample::{Sample, paired_ratio};
+use crate::durable;
+use crate::http::Wish;
+use crate::idle::Idle;
+use crate::report::{Once, Report, Row, Table, Work};
+use crate::sample::{Sample, median, paired_ratio};
 use crate::subject::{Server, Subject};
 
 #[derive(Clone, Debug, Serialize)]
@@ -20,13 +23,26 @@ pub enum Unit {
     Ratio,
     Bytes,
     Mebibytes,
+    /// The only one of which more is better.
+    PerSecond,
+}
+
+impl Unit {
+    /// How what is measured should stand to the limit.
+    pub fn relation(self) -> &'static str {
+        match self {
+            Unit::Ratio | Unit::Bytes | Unit::Mebibytes => "<=",
+            Unit::PerSecond => ">",
+        }
+    }
 }
 
 impl Goal {
     pub fn verdict(&self) -> &'static str {
         match self.measured {
             None => "not measured",
-            Some(measured) if measured <= self.limit => "met",
+            Some(measured) if self.unit == Unit::PerSecond && measured > self.limit => "met",
+            Some(measured) if self.unit != Unit::PerSecond && measured <= self.limit => "met",
             Some(_) => "**not met**",
         }
     }
@@ -34,17 +50,18 @@ impl Goal {
 
 /// Bandy's CPU per message over a peer's, paired by round.
 pub fn cpu_ratio(table: &Table, peer: Subject) -> Option<f64> {
-    ratio(table, peer, |sample| sample.cpu_us)
+    ratio(table, beside(peer), peer, |sample| Some(sample.cpu_us))
 }
 
 /// Bandy's 99th percentile over a peer's, paired by round.
 pub fn p99_ratio(table: &Table, peer: Subject) -> Option<f64> {
-    ratio(table, peer, |sample| sample.p99_us)
+    ratio(table, beside(peer), peer, |sample| sample.p99_us)
 }
 
 pub fn all(report: &Report) -> Vec<Goal> {
     let mut goals = Vec::new();
-    for work in Work::ALL_TCP.into_iter().chain(Work::ALL_UDP) {
+    let works = Work::ALL_TCP.into_iter().chain(Work::ALL_UDP);
+    for work in works.chain(Work::ALL_HTTP) {
         let table = report.tables.iter().find(|table| table.work == work);
         let mut push =
             |against: Subject, quantity: &str, limit, of: fn(&Table, Subject) -> Option<f64>| {
@@ -67,30 +84,30 @@ pub fn all(report: &Report) -> Vec<Goal> {
                 push(Server::TokioUdp.on_one_core(), "CPU", 0.75, cpu_ratio);
                 push(Server::CUdp.on_one_core(), "CPU", 0.75, cpu_ratio);
             }
+            Work::Http(setting) => {
+                let nginx = Server::Nginx.on_one_core();
+                match setting.wish {
+                    Wish::Sum => push(nginx, "CPU", 0.95, cpu_ratio),
+                    Wish::SumOverH2 => push(nginx, "CPU", 0.40, cpu_ratio),
+                    Wish::File(1024) => push(nginx, "CPU", 0.75, cpu_ratio),
+                    Wish::File(_) => push(nginx, "CPU", 1.0, cpu_ratio),
+                    Wish::Profile => goals.push(Goal {
+                        what: format!("{}: CPU / CPU", work.title()),
+                        limit: 2.0,
+                        unit: Unit::Ratio,
+                        measured: table.and_then(profile_ratio),
+                    }),
+                }
+            }
         }
     }
-    let idle = report
-        .idle
-        .iter()
-        .find(|once| once.subject.server == Server::Bandy)
-        .and_then(|once| once.outcome.as_ref().ok());
     let bulk = report
         .bulk
         .iter()
         .find(|once| once.subject.server == Server::Bandy)
         .and_then(|once| once.outcome.as_ref().ok());
-    goals.push(Goal {
-        what: "idle connection that never spoke".to_owned(),
-        limit: 2048.0,
-        unit: Unit::Bytes,
-        measured: idle.map(|idle| idle.opened),
-    });
-    goals.push(Goal {
-        what: "idle connection that spoke once".to_owned(),
-        limit: 2048.0,
-        unit: Unit::Bytes,
-        measured: idle.map(|idle| idle.answered),
-    });
+    goals.extend(idle("idle connection", &report.idle));
+    goals.extend(idle("idle HTTP/1.1 connection", &report.idle_http));
     goals.push(Goal {
         what: "growth of peak memory over an 8 GiB echo".to_owned(),
         limit: mebibytes(GROWTH_MAX),
@@ -100,28 +117,72 @@ pub fn all(report: &Report) -> Vec<Goal> {
             .filter(|bulk| bulk.bytes >= 8 << 30)
             .map(|bulk| mebibytes(bulk.growth())),
     });
+    goals.push(Goal {
+        what: format!("durable writes, {} clients, acknowledged", durable::CLIENTS),
+        limit: 5_000.0,
+        unit: Unit::PerSecond,
+        measured: {
+            // Without a commit to show for it, an answer says little of the disk.
+            let rounds = report.durable.iter().flatten();
+            let committed = rounds.filter(|round| round.commits_per_second.is_some());
+            median(committed.map(|round| round.sample.per_second))
+        },
+    });
     goals
+}
+
+fn idle(what: &str, all: &[Once<Idle>]) -> [Goal; 2] {
+    let idle = all
+        .iter()
+        .find(|once| once.subject.server == Server::Bandy)
+        .and_then(|once| once.outcome.as_ref().ok());
+    let goal = |when: &str, measured| Goal {
+        what: format!("{what} {when}"),
+        limit: 2048.0,
+        unit: Unit::Bytes,
+        measured,
+    };
+    [
+        goal("that never spoke", idle.map(|idle| idle.opened)),
+        goal("that spoke once", idle.map(|idle| idle.answered)),
+    ]
+}
+
+/// What a request with a session costs over one without.
+fn profile_ratio(table: &Table) -> Option<f64> {
+    let profile = Server::BandyProfile.on_one_core();
+    let sum = Server::Bandy.on_one_core();
+    ratio(table, profile, sum, |sample| Some(sample.cpu_us))
 }
 
 pub fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn ratio(table: &Table, peer: Subject, of: fn(&Sample) -> f64) -> Option<f64> {
-    let ours = Subject {
+/// Bandy, on as many cores as the peer.
+fn beside(peer: Subject) -> Subject {
+    Subject {
         server: Server::Bandy,
-        placement: peer.placement,
-    };
+        ..peer
+    }
+}
+
+fn ratio(
+    table: &Table,
+    ours: Subject,
+    theirs: Subject,
+    of: fn(&Sample) -> Option<f64>,
+) -> Option<f64> {
     let rounds = |subject| -> Option<Vec<Option<f64>>> {
         let row: &Row = table.rows.iter().find(|row| row.subject == subject)?;
         Some(
             row.rounds
                 .iter()
-                .map(|sample| sample.as_ref().map(of))
+                .map(|sample| sample.as_ref().and_then(of))
                 .collect(),
         )
     };
-    paired_ratio(&rounds(ours)?, &rounds(peer)?)
+    paired_ratio(&rounds(ours)?, &rounds(theirs)?)
 }
 
 #[cfg(test)]
@@ -152,8 +213,8 @@ mod tests {
             cpu_us,
             busy: 1.0,
             others: 0.0,
-            p50_us: 1.0,
-            p99_us: 1.0,
+            p50_us: None,
+            p99_us: Some(1.0),
             lost: 0.0,
         };
         let row = |subject, cpu_us| {
@@ -172,5 +233,18 @@ mod tests {
         assert_eq!(cpu_ratio(&table, Server::CEpoll.on_one_core()), Some(0.75));
         assert_eq!(cpu_ratio(&table, Server::TokioMt.on_all_cores()), None);
         assert_eq!(cpu_ratio(&table, Server::Asyncio.on_one_core()), None);
+        assert_eq!(p99_ratio(&table, Server::CEpoll.on_one_core()), Some(1.0));
+    }
+
+    #[test]
+    fn of_answers_a_second_more_is_better() {
+        let goal = |measured| Goal {
+            what: String::new(),
+            limit: 5_000.0,
+            unit: Unit::PerSecond,
+            measured: Some(measured),
+        };
+        assert_eq!(goal(5_001.0).verdict(), "met");
+        assert_eq!(goal(4_999.0).verdict(), "**not met**");
     }
 }

@@ -1,7 +1,8 @@
 //! What a connection costs while nobody speaks: the server's anonymous memory (RssAnon) over many idle connections.
 //!
-//! Measured twice: when they have just been opened, and after each has sent one message, was answered and fell silent again, for
-//! a server may keep the buffer it answered from. The kernel's own memory for sockets is not in it.
+//! Measured twice: when they have just been opened, and after each has asked once, was answered and fell silent again, for a server
+//! may keep the buffer it answered from. What is asked is a message to be echoed, or a sum over HTTP. The kernel's own memory for
+//! sockets is not in it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -16,6 +17,7 @@ use crate::machine::Interrupt;
 use crate::pattern::Pattern;
 use crate::proc;
 use crate::running::Running;
+use crate::{ask, http};
 
 const MESSAGE: usize = 64;
 /// Source addresses are changed after so many, for one address has some 28,000 ports to lend and other connections hold some.
@@ -34,8 +36,27 @@ pub struct Idle {
     pub answered: f64,
 }
 
-pub fn measure(server: &Running, connections: usize, interrupt: &Interrupt) -> Result<Idle> {
-    let message = Pattern::new().at(0, MESSAGE).to_vec();
+/// What is said on a connection before it falls silent.
+#[derive(Clone, Copy)]
+pub enum Speech {
+    Echo,
+    Http,
+}
+
+pub fn measure(
+    server: &Running,
+    speech: Speech,
+    connections: usize,
+    interrupt: &Interrupt,
+) -> Result<Idle> {
+    let message = match speech {
+        Speech::Echo => Pattern::new().at(0, MESSAGE).to_vec(),
+        Speech::Http => ask::request(server.address, "GET", http::ADD, &[], b""),
+    };
+    let exchange = |stream: &mut TcpStream, message: &[u8]| match speech {
+        Speech::Echo => echo(stream, message),
+        Speech::Http => add(stream, message),
+    };
     // One connection first: what a server allocates once, for its first, is not any connection's.
     exchange(&mut open(server.address, 0)?, &message).context("warming up")?;
     let files_before = settled_files(server)?;
@@ -51,7 +72,7 @@ pub fn measure(server: &Running, connections: usize, interrupt: &Interrupt) -> R
                     .with_context(|| format!("opening idle connection {id}"))?,
             );
         }
-        wait_for_files(server, files_before + streams.len())?;
+        wait_for_files(server, files_before + streams.len() as u64)?;
     }
     let opened_bytes = settled_memory(server)?;
 
@@ -63,6 +84,11 @@ pub fn measure(server: &Running, connections: usize, interrupt: &Interrupt) -> R
         }
     }
     let answered_bytes = settled_memory(server)?;
+    let kept = proc::open_files(server.pid())?.saturating_sub(files_before);
+    ensure!(
+        kept >= connections as u64,
+        "counting connections: the server kept {kept} of {connections}"
+    );
     let each = |bytes: u64| bytes.saturating_sub(base_bytes) as f64 / connections as f64;
     Ok(Idle {
         connections,
@@ -90,7 +116,7 @@ fn open(address: SocketAddr, id: usize) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn exchange(stream: &mut TcpStream, message: &[u8]) -> Result<()> {
+fn echo(stream: &mut TcpStream, message: &[u8]) -> Result<()> {
     stream.write_all(message).context("sending")?;
     let mut answer = [0; MESSAGE];
     stream
@@ -100,8 +126,18 @@ fn exchange(stream: &mut TcpStream, message: &[u8]) -> Result<()> {
     Ok(())
 }
 
+fn add(stream: &mut TcpStream, request: &[u8]) -> Result<()> {
+    let answer = ask::exchange(stream, request)?;
+    ensure!(
+        answer.status == 200 && answer.body.trim_ascii() == b"8",
+        "reading the answer: not 8, but {}",
+        answer.words()
+    );
+    Ok(())
+}
+
 /// A connection is in the server's hands when the server has a file for it, not when the kernel shook hands for it.
-fn wait_for_files(server: &Running, count: usize) -> Result<()> {
+fn wait_for_files(server: &Running, count: u64) -> Result<()> {
     let deadline = Instant::now() + WAIT;
     while proc::open_files(server.pid())? < count {
         if Instant::now() > deadline {
@@ -116,13 +152,13 @@ fn wait_for_files(server: &Running, count: usize) -> Result<()> {
 }
 
 /// The number of files, once it has stopped changing: the warm-up's connection is closed in its own time.
-fn settled_files(server: &Running) -> Result<usize> {
+fn settled_files(server: &Running) -> Result<u64> {
     settled(|| proc::open_files(server.pid()))
 }
 
 /// Memory, once two looks agree: what the last connection set off may still be going on.
 fn settled_memory(server: &Running) -> Result<u64> {
-    settled(|| Ok(proc::memory(server.pid())?.anon_bytes))
+    settled(|| proc::anon_of_all(server.pid()))
 }
 
 /// The first value that two looks, 100 ms apart, agree on; the last one after five seconds.

@@ -159,6 +159,10 @@ pub fn version(program: &str, args: &[&str], holding: &str) -> String {
         .to_owned()
 }
 
+pub fn is_installed(program: &str, argument: &str) -> bool {
+    version(program, &[argument], "") != "not installed"
+}
+
 fn value<'a>(text: &'a str, key: &str, separator: char) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(separator)?;

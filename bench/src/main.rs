@@ -1,4 +1,4 @@
-//! Bandy beside its peers, in one run: echo over TCP and UDP, idle connections, and one long stream.
+//! Bandy beside its peers, in one run: echo over TCP and UDP, idle connections, one long stream, HTTP.
 //!
 //! Every subject takes its turn in every round (A B A B ...), started afresh on the server's core while this program, the
 //! generator, keeps to another. What comes out is a median per subject, and ratios paired by round.
@@ -8,9 +8,15 @@
     reason = "a program: tables go to stdout, progress to stderr"
 )]
 
+mod ask;
+mod axum_add;
 mod bulk;
+mod durable;
 mod goals;
+mod h2load;
+mod http;
 mod idle;
+mod loader;
 mod machine;
 mod pattern;
 mod proc;
@@ -24,6 +30,8 @@ mod tables;
 mod tcp;
 mod tokio_echo;
 mod udp;
+mod web;
+mod wrk;
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,12 +41,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 
+use crate::idle::Speech;
 use crate::machine::{Cores, Interrupt};
 use crate::report::{Report, Work};
 use crate::rounds::Bench;
 use crate::sample::Window;
 use crate::stable::Stable;
-use crate::subject::Server;
+use crate::subject::{Role, Server};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 const IDLE_CONNECTIONS: usize = 10_000;
@@ -55,6 +64,8 @@ enum Mode {
     Idle,
     /// 8 GiB through one connection
     Bulk,
+    /// HTTP: sums over HTTP/1.1 and HTTP/2, files, sessions, durable writes, idle connections
+    Http,
     /// All of them
     All,
     /// A peer: this program started by itself
@@ -63,6 +74,9 @@ enum Mode {
     /// Another
     #[value(hide = true)]
     TokioUdpEcho,
+    /// And another
+    #[value(hide = true)]
+    AxumAdd,
 }
 
 /// Bandy beside its peers: CPU per message, latency, idle memory, bulk.
@@ -74,7 +88,7 @@ struct Args {
     /// How often each subject takes its turn [default: 5, or 1 with --quick]
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long each turn counts, after half a second of warm-up [default: 3, or 1 with --quick]
+    /// How long each turn counts, after the warm-up; whole seconds over HTTP [default: 3, or 1 with --quick]
     #[arg(long)]
     seconds: Option<f64>,
     /// The program under test [default: `bandy` beside this program]
@@ -83,6 +97,9 @@ struct Args {
     /// One more argument for `bandy serve echo URL`; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     bandy_arg: Vec<String>,
+    /// One more argument for `bandy serve api URL` and `bandy serve files URL`; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    bandy_http_arg: Vec<String>,
     /// Measure the peers alone
     #[arg(long)]
     without_bandy: bool,
@@ -105,6 +122,7 @@ fn main() -> ExitCode {
     let outcome = match args.mode {
         Mode::TokioMtEcho => tokio_echo::serve().map(|()| true),
         Mode::TokioUdpEcho => tokio_echo::serve_udp().map(|()| true),
+        Mode::AxumAdd => axum_add::serve().map(|()| true),
         _ => run(&args),
     };
     match outcome {
@@ -133,9 +151,25 @@ fn run(args: &Args) -> Result<bool> {
             );
         }
     }
+    let wants = |mode| args.mode == Mode::All || args.mode == mode;
+    if wants(Mode::Http) {
+        for (program, argument, package) in [
+            ("wrk", "-v", "wrk"),
+            ("h2load", "--version", "nghttp2-client"),
+        ] {
+            if !machine::is_installed(program, argument) {
+                bail!("looking for {program}: not installed (Debian's package {package})");
+            }
+        }
+    }
     let files = machine::raise_file_limit(FILES)?;
     let bench = Bench {
-        stable: Stable::open(Cores::share_out()?, bandy(args)?, args.bandy_arg.clone())?,
+        stable: Stable::open(
+            Cores::share_out()?,
+            bandy(args)?,
+            args.bandy_arg.clone(),
+            args.bandy_http_arg.clone(),
+        )?,
         only: &args.only,
         rounds,
         window: Window {
@@ -144,8 +178,12 @@ fn run(args: &Args) -> Result<bool> {
         },
         interrupt,
     };
-    let mut report = Report::new(&bench.stable, rounds, seconds, args.quick);
-    let wants = |mode| args.mode == Mode::All || args.mode == mode;
+    let versions = bench
+        .stable
+        .versions(args.mode != Mode::Http, wants(Mode::Http));
+    let mut report = Report::new(&bench.stable, versions, rounds, seconds, args.quick);
+    // Some files are this program's and the server's own.
+    let idle_connections = IDLE_CONNECTIONS.min((files as usize).saturating_sub(200));
     if wants(Mode::Echo) {
         report.tables.extend(bench.tables(&Work::ALL_TCP)?);
     }
@@ -153,11 +191,10 @@ fn run(args: &Args) -> Result<bool> {
         report.tables.extend(bench.tables(&Work::ALL_UDP)?);
     }
     if wants(Mode::Idle) {
-        // Some files are this program's and the server's own.
-        let connections = IDLE_CONNECTIONS.min((files as usize).saturating_sub(200));
         report.idle = bench.once(
             "idle",
-            |server| idle::measure(server, connections, &bench.interrupt),
+            Role::TcpEcho,
+            |server| idle::measure(server, Speech::Echo, idle_connections, &bench.interrupt),
             |server| {
                 matches!(
                     server,
@@ -170,17 +207,28 @@ fn run(args: &Args) -> Result<bool> {
         let bytes = if args.quick { 256 << 20 } else { 8 << 30 };
         report.bulk = bench.once(
             "bulk",
+            Role::TcpEcho,
             |server| bulk::measure(server, bytes, &bench.interrupt),
             |server| {
-                !matches!(
+                matches!(
                     server,
-                    Server::Socat
-                        | Server::Ncat
-                        | Server::CUdp
-                        | Server::TokioUdp
-                        | Server::AsyncioTuned
+                    Server::Bandy
+                        | Server::CEpoll
+                        | Server::Asyncio
+                        | Server::Threaded
+                        | Server::TokioMt
                 )
             },
+        )?;
+    }
+    if wants(Mode::Http) {
+        report.tables.extend(bench.tables(&Work::ALL_HTTP)?);
+        report.durable = bench.durable()?;
+        report.idle_http = bench.once(
+            "idle over HTTP",
+            Role::Api,
+            |server| idle::measure(server, Speech::Http, idle_connections, &bench.interrupt),
+            |server| matches!(server, Server::Bandy | Server::Nginx | Server::Axum),
         )?;
     }
     println!("{}", report.text());

@@ -53,12 +53,31 @@ pub fn memory(pid: u32) -> Result<Memory> {
     parse_memory(&status).with_context(|| format!("finding RssAnon and VmHWM in {path}"))
 }
 
-/// How many files `pid` has open.
-pub fn open_files(pid: u32) -> Result<usize> {
-    let path = format!("/proc/{pid}/fd");
-    Ok(fs::read_dir(&path)
-        .with_context(|| format!("listing {path}"))?
-        .count())
+/// Anonymous memory of `root` and its descendants: a server may do its work in a process that it started.
+pub fn anon_of_all(root: u32) -> Result<u64> {
+    of_all(root, |pid| Ok(memory(pid)?.anon_bytes))
+}
+
+/// How many files `root` and its descendants have open.
+pub fn open_files(root: u32) -> Result<u64> {
+    of_all(root, |pid| {
+        let path = format!("/proc/{pid}/fd");
+        let files = fs::read_dir(&path).with_context(|| format!("listing {path}"))?;
+        Ok(files.count() as u64)
+    })
+}
+
+/// A process that ended since the list was made has nothing left to count; the root must be there.
+fn of_all(root: u32, count: impl Fn(u32) -> Result<u64>) -> Result<u64> {
+    let mut total = 0;
+    for pid in tree(root)? {
+        match count(pid) {
+            Ok(more) => total += more,
+            Err(error) if pid == root => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(total)
 }
 
 /// `root` and its descendants, parents before children.

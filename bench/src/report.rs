@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::bulk::Bulk;
+use crate::durable::{self, Durable};
 use crate::goals;
+use crate::http::{self, Wish};
 use crate::idle::Idle;
 use crate::machine;
 use crate::sample::{Sample, median};
@@ -17,6 +19,7 @@ use crate::{tables, tcp, udp};
 pub enum Work {
     Tcp(tcp::Setting),
     Udp(udp::Setting),
+    Http(http::Setting),
 }
 
 impl Work {
@@ -48,6 +51,18 @@ impl Work {
             in_flight: 16,
         }),
     ];
+    pub const ALL_HTTP: [Work; 6] = [
+        Work::http(Wish::Sum, 50),
+        Work::http(Wish::Sum, 500),
+        Work::http(Wish::SumOverH2, 10),
+        Work::http(Wish::File(1 << 10), 50),
+        Work::http(Wish::File(1 << 20), 50),
+        Work::http(Wish::Profile, 50),
+    ];
+
+    const fn http(wish: Wish, connections: usize) -> Work {
+        Work::Http(http::Setting { wish, connections })
+    }
 
     pub fn title(self) -> String {
         match self {
@@ -64,6 +79,7 @@ impl Work {
                     udp::BYTES
                 )
             }
+            Work::Http(setting) => setting.title(),
         }
     }
 
@@ -71,6 +87,7 @@ impl Work {
         match self {
             Work::Tcp(setting) => setting.connections,
             Work::Udp(setting) => setting.sockets,
+            Work::Http(setting) => setting.connections,
         }
     }
 }
@@ -106,8 +123,10 @@ impl Row {
         }
     }
 
-    pub fn median(&self, of: fn(&Sample) -> f64) -> Option<f64> {
-        median(self.rounds.iter().flatten().map(of))
+    /// `of` may know nothing (None): what nobody knows has no median.
+    pub fn median<T: Into<Option<f64>>>(&self, of: impl Fn(&Sample) -> T) -> Option<f64> {
+        let samples = self.rounds.iter().flatten();
+        median(samples.filter_map(|sample| of(sample).into()))
     }
 }
 
@@ -128,21 +147,32 @@ pub struct Report {
     pub tables: Vec<Table>,
     pub idle: Vec<Once<Idle>>,
     pub bulk: Vec<Once<Bulk>>,
+    /// A round each.
+    pub durable: Vec<Result<Durable, String>>,
+    pub idle_http: Vec<Once<Idle>>,
 }
 
 impl Report {
-    pub fn new(stable: &Stable, rounds: usize, seconds: f64, quick: bool) -> Report {
+    pub fn new(
+        stable: &Stable,
+        versions: Vec<(&'static str, String)>,
+        rounds: usize,
+        seconds: f64,
+        quick: bool,
+    ) -> Report {
         Report {
             date: OffsetDateTime::now_utc().date().to_string(),
             machine: machine::description(),
             cores_apart: stable.cores_are_apart(),
-            versions: stable.versions(),
+            versions,
             rounds,
             seconds,
             quick,
             tables: Vec::new(),
             idle: Vec::new(),
             bulk: Vec::new(),
+            durable: Vec::new(),
+            idle_http: Vec::new(),
         }
     }
 
@@ -152,22 +182,27 @@ impl Report {
             .iter()
             .flat_map(|table| &table.rows)
             .flat_map(|row| &row.failures);
-        let idle = self
-            .idle
-            .iter()
-            .filter_map(|once| once.outcome.as_ref().err());
+        let idle = self.idle.iter().chain(&self.idle_http);
+        let idle = idle.filter_map(|once| once.outcome.as_ref().err());
+        let durable = self.durable.iter().filter_map(|round| round.as_ref().err());
         let bulk = self
             .bulk
             .iter()
             .filter_map(|once| once.outcome.as_ref().err());
-        rows.chain(idle).chain(bulk).map(String::as_str).collect()
+        rows.chain(idle)
+            .chain(bulk)
+            .chain(durable)
+            .map(String::as_str)
+            .collect()
     }
 
     /// A machine that does something else meanwhile measures that too.
     fn disturbance(&self) -> Option<String> {
         let rows = self.tables.iter().flat_map(|table| &table.rows);
+        let durable = self.durable.iter().flatten().map(|round| &round.sample);
         let others: Vec<f64> = rows
             .flat_map(|row| row.rounds.iter().flatten())
+            .chain(durable)
             .map(|sample| sample.others)
             .collect();
         let turns = others.len();
@@ -190,14 +225,28 @@ impl Report {
         if let Some(disturbance) = self.disturbance() {
             text += &format!("\n{disturbance}\n");
         }
-        for table in &self.tables {
-            text += &format!("\n## {}\n\n{}", table.work.title(), tables::echo(table));
+        let measured = self.tables.iter().filter(|table| !table.rows.is_empty());
+        for table in measured {
+            text += &format!("\n## {}\n\n{}", table.work.title(), tables::rounds(table));
         }
         if !self.idle.is_empty() {
             text += &format!("\n## Idle connections\n\n{}", tables::idle(&self.idle));
         }
         if !self.bulk.is_empty() {
             text += &format!("\n## One long stream\n\n{}", tables::bulk(&self.bulk));
+        }
+        if !self.durable.is_empty() {
+            text += &format!(
+                "\n## Durable writes, {} clients\n\n{}",
+                durable::CLIENTS,
+                tables::durable(&self.durable)
+            );
+        }
+        if !self.idle_http.is_empty() {
+            text += &format!(
+                "\n## Idle HTTP/1.1 connections\n\n{}",
+                tables::idle(&self.idle_http)
+            );
         }
         if self.measured_bandy() {
             text += &format!("\n## Goals\n\n{}", tables::goals(&goals::all(self)));
@@ -225,13 +274,14 @@ impl Report {
         };
         let mut text = format!(
             "# Bandy beside its peers\n\nWritten by `bandy-bench` on {}{quick}; README.md says what is measured and how far to trust it.\n\n\
-             - Machine: {}; {cores}.\n- {} rounds, every subject in each; {} s a turn after {:.1} s of warm-up; medians, and \
+             - Machine: {}; {cores}.\n- {} rounds, every subject in each; {} s a turn after {:.1} s of warm-up ({:.1} s over HTTP); medians, and \
              medians of ratios paired by round.\n- A ratio is Bandy / peer: below 1 Bandy needs less.\n",
             self.date,
             self.machine,
             self.rounds,
             self.seconds,
             crate::WARM_UP.as_secs_f64(),
+            http::WARM_UP.as_secs_f64(),
         );
         for (name, version) in &self.versions {
             text += &format!("- {name}: {version}.\n");
@@ -251,6 +301,8 @@ impl Report {
             "tables": tables,
             "idle": self.idle.iter().map(once_json).collect::<Vec<_>>(),
             "bulk": self.bulk.iter().map(once_json).collect::<Vec<_>>(),
+            "durable": self.durable.iter().map(|round| round.as_ref().ok()).collect::<Vec<_>>(),
+            "idle_http": self.idle_http.iter().map(once_json).collect::<Vec<_>>(),
             "goals": goals::all(self).iter().map(|goal| json!({ "goal": goal, "met": goal.verdict() == "met" })).collect::<Vec<_>>(),
             "failures": self.failures(),
         })
@@ -266,10 +318,12 @@ impl Report {
             .idle
             .iter()
             .map(|once| once.subject)
+            .chain(self.idle_http.iter().map(|once| once.subject))
             .chain(self.bulk.iter().map(|once| once.subject));
-        in_tables
-            .chain(once)
-            .any(|subject| subject.server == Server::Bandy)
+        !self.durable.is_empty()
+            || in_tables
+                .chain(once)
+                .any(|subject| subject.server == Server::Bandy)
     }
 }
 

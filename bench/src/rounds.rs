@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 
+use crate::durable::{self, Durable};
+use crate::http::{self, Wish};
 use crate::machine::Interrupt;
 use crate::report::{Once, Row, Table, Work};
 use crate::running::Running;
 use crate::sample::{Sample, Window};
 use crate::stable::Stable;
-use crate::subject::{Server, Subject, Transport};
+use crate::subject::{Role, Server, Subject};
 use crate::{tcp, udp};
 
 /// All that every measurement needs.
@@ -53,20 +55,62 @@ impl Bench<'_> {
     fn turn(&self, subject: Subject, work: Work) -> Result<Sample> {
         match work {
             Work::Tcp(setting) => {
-                let server = self.stable.start(subject, Transport::Tcp)?;
+                let server = self.stable.start(subject, Role::TcpEcho)?;
                 tcp::measure(&server, setting, self.window, &self.interrupt)
             }
             Work::Udp(setting) => {
-                let server = self.stable.start(subject, Transport::Udp)?;
+                let server = self.stable.start(subject, Role::UdpEcho)?;
                 udp::measure(&server, setting, self.window, &self.interrupt)
             }
+            Work::Http(setting) => {
+                let server = self.stable.start(subject, setting.role())?;
+                let (window, interrupt) = (self.window, &self.interrupt);
+                http::measure(&server, subject.server, setting, window, interrupt)
+            }
         }
+    }
+
+    /// All rounds of durable writes: Bandy's, each beside what the disk did just before.
+    pub fn durable(&self) -> Result<Vec<Result<Durable, String>>> {
+        let mut done = Vec::new();
+        if !self.takes_part(Server::Bandy) {
+            return Ok(done);
+        }
+        for round in 1..=self.rounds {
+            let heading = format!("durable writes, round {round}/{}", self.rounds);
+            let outcome = self.durable_turn();
+            self.interrupt.check()?;
+            match &outcome {
+                Ok(durable) => eprintln!(
+                    "{heading}: {:.0}/s, the disk alone {:.0}/s",
+                    durable.sample.per_second, durable.syncs_per_second
+                ),
+                Err(error) => eprintln!("{heading}: failed: {error:#}"),
+            }
+            done.push(outcome.map_err(|error| format!("{heading}: {error:#}")));
+        }
+        Ok(done)
+    }
+
+    fn durable_turn(&self) -> Result<Durable> {
+        let web = &self.stable.web;
+        let syncs_per_second = durable::syncs_per_second(&web.files(), &self.interrupt)?;
+        let server = self.stable.start(Server::Bandy.on_one_core(), Role::Api)?;
+        durable::measure(
+            &server,
+            &web.store(),
+            &web.script("records.lua"),
+            syncs_per_second,
+            self.window,
+            &self.interrupt,
+        )
     }
 
     /// One look at each server that is fit for it: memory does not vary with the round.
     pub fn once<T>(
         &self,
         what: &str,
+        role: Role,
         measure: impl Fn(&Running) -> Result<T>,
         fit: impl Fn(Server) -> bool,
     ) -> Result<Vec<Once<T>>> {
@@ -79,7 +123,7 @@ impl Bench<'_> {
             let subject = server.on_one_core();
             let outcome = self
                 .stable
-                .start(subject, Transport::Tcp)
+                .start(subject, role)
                 .and_then(|running| measure(&running));
             self.interrupt.check()?;
             let outcome =
@@ -105,6 +149,18 @@ impl Bench<'_> {
                 Server::Ncat,
             ],
             Work::Udp(_) => &[Server::Bandy, Server::CUdp, Server::TokioUdp],
+            Work::Http(setting) => match setting.wish {
+                Wish::Sum => &[
+                    Server::Bandy,
+                    Server::Nginx,
+                    Server::Axum,
+                    Server::Node,
+                    Server::Flask,
+                ],
+                Wish::SumOverH2 => &[Server::Bandy, Server::Nginx, Server::Axum],
+                Wish::File(_) => &[Server::Bandy, Server::Nginx, Server::NginxCache],
+                Wish::Profile => &[Server::Bandy, Server::BandyProfile],
+            },
         };
         // On all cores only for latency: there the generator competes with the server, and both of these with each other's habits.
         let on_all: &[Server] = match work {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::loader::Load;
 use crate::proc;
 
 /// One subject, one setting, one round.
@@ -16,8 +17,9 @@ pub struct Sample {
     pub cpu_us: f64,
     /// How much of one core the server used: far below 1, the generator was the bottleneck.
     pub busy: f64,
-    pub p50_us: f64,
-    pub p99_us: f64,
+    /// None where the generator does not tell.
+    pub p50_us: Option<f64>,
+    pub p99_us: Option<f64>,
     /// How many cores everything else on the machine used: what disturbed the measurement.
     pub others: f64,
     /// Datagrams that were never answered, as a share of those sent.
@@ -83,7 +85,25 @@ impl Counting {
     }
 
     pub fn close(self, messages: u64, lost: u64, latencies: &mut Latencies) -> Result<Sample> {
-        let seconds = self.since.elapsed().as_secs_f64();
+        let load = Load {
+            requests: messages,
+            seconds: self.since.elapsed().as_secs_f64(),
+            p50_us: Some(latencies.percentile_us(0.50)),
+            p99_us: Some(latencies.percentile_us(0.99)),
+            bytes: 0,
+        };
+        let sample = self.close_over(&load)?;
+        Ok(Sample {
+            lost: lost as f64 / (messages + lost) as f64,
+            ..sample
+        })
+    }
+
+    /// What another program sent, all of it while this was open, and counted by its own clock.
+    pub fn close_over(self, load: &Load) -> Result<Sample> {
+        let messages = load.requests;
+        let seconds = load.seconds;
+        let elapsed = self.since.elapsed().as_secs_f64();
         let cpu = proc::cpu(self.pid)?.saturating_sub(self.cpu).as_secs_f64();
         let others = others_cpu(self.pid)?
             .saturating_sub(self.others)
@@ -97,10 +117,10 @@ impl Counting {
             per_second: messages as f64 / seconds,
             cpu_us: cpu * 1e6 / messages as f64,
             busy: cpu / seconds,
-            others: others / seconds,
-            p50_us: latencies.percentile_us(0.50),
-            p99_us: latencies.percentile_us(0.99),
-            lost: lost as f64 / (messages + lost) as f64,
+            others: others / elapsed,
+            p50_us: load.p50_us,
+            p99_us: load.p99_us,
+            lost: 0.0,
         })
     }
 }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::machine::{self, Cores};
 use crate::running::{Ready, Running, last_words};
-use crate::subject::{Server, Subject, Transport};
+use crate::subject::{Role, Server, Subject};
+use crate::web::Web;
 
 /// Where the programs are, built and found once.
 pub struct Stable {
@@ -17,14 +18,22 @@ pub struct Stable {
     dir: PathBuf,
     bandy: Option<PathBuf>,
     bandy_args: Vec<String>,
+    /// Of `serve api` and `serve files`.
+    bandy_http_args: Vec<String>,
     python: Option<String>,
     socat: bool,
     ncat: bool,
+    pub web: Web,
 }
 
 impl Stable {
     /// Compiles the C peers and looks for the others. `bandy` None leaves Bandy out.
-    pub fn open(cores: Cores, bandy: Option<PathBuf>, bandy_args: Vec<String>) -> Result<Stable> {
+    pub fn open(
+        cores: Cores,
+        bandy: Option<PathBuf>,
+        bandy_args: Vec<String>,
+        bandy_http_args: Vec<String>,
+    ) -> Result<Stable> {
         if let Some(path) = bandy.as_deref().filter(|path| !path.is_file()) {
             bail!(
                 "looking for the program under test at {}: no such file; build it with `cargo build --release -p bandy-cli`, name it with --bandy, or leave it out with --without-bandy",
@@ -44,26 +53,33 @@ impl Stable {
             &dir.join("threaded_echo.py"),
             include_str!("../peers/threaded_echo.py"),
         )?;
-        let installed =
-            |program: &str| machine::version(program, &["--version"], "") != "not installed";
+        let python = python();
+        let web = Web::open(dir.join("web"), python.as_deref())?;
         Ok(Stable {
             cores,
             dir,
             bandy,
             bandy_args,
-            python: python(),
-            socat: installed("socat"),
-            ncat: installed("ncat"),
+            bandy_http_args,
+            python,
+            socat: machine::is_installed("socat", "-V"),
+            ncat: machine::is_installed("ncat", "--version"),
+            web,
         })
     }
 
     pub fn has(&self, server: Server) -> bool {
         match server {
-            Server::Bandy => self.bandy.is_some(),
+            Server::Bandy | Server::BandyProfile => self.bandy.is_some(),
             Server::Asyncio | Server::AsyncioTuned | Server::Threaded => self.python.is_some(),
             Server::Socat => self.socat,
             Server::Ncat => self.ncat,
-            Server::CEpoll | Server::CUdp | Server::TokioMt | Server::TokioUdp => true,
+            Server::Nginx | Server::NginxCache => self.web.nginx.is_some(),
+            Server::Node => self.web.node,
+            Server::Flask => self.web.flask,
+            Server::CEpoll | Server::CUdp | Server::TokioMt | Server::TokioUdp | Server::Axum => {
+                true
+            }
         }
     }
 
@@ -72,11 +88,11 @@ impl Stable {
     }
 
     /// Starts a server, waits until it listens, and hands it over running.
-    pub fn start(&self, subject: Subject, transport: Transport) -> Result<Running> {
+    pub fn start(&self, subject: Subject, role: Role) -> Result<Running> {
         let label = subject.label();
-        // socat and ncat cannot say which port they took, so they are given one that was free a moment ago.
+        // Some cannot say which port they took, so they are given one that was free a moment ago.
         let port = free_port()?;
-        let (mut command, ready) = self.command(subject.server, transport, port)?;
+        let (mut command, ready) = self.command(subject.server, role, port)?;
         let errors = self.dir.join(format!("{}.stderr", subject.server.name()));
         let log =
             File::create(&errors).with_context(|| format!("creating {}", errors.display()))?;
@@ -97,7 +113,7 @@ impl Stable {
     }
 
     /// The versions of everything that was measured, for the record.
-    pub fn versions(&self) -> Vec<(&'static str, String)> {
+    pub fn versions(&self, echo: bool, http: bool) -> Vec<(&'static str, String)> {
         let python = self.python.as_deref().unwrap_or("python3");
         let mut versions = Vec::new();
         if let Some(bandy) = &self.bandy {
@@ -106,56 +122,76 @@ impl Stable {
                 machine::version(&bandy.to_string_lossy(), &["--version"], ""),
             ));
         }
-        versions.push((
-            "c-epoll, c-udp",
-            format!("{}, -O2", machine::version("cc", &["--version"], "")),
-        ));
-        versions.push((
-            "asyncio, threaded",
-            machine::version(python, &["--version"], ""),
-        ));
-        versions.push((
-            "asyncio-tuned",
-            "asyncio with glibc's malloc told to keep freed memory (MALLOC_*_ in its environment)"
-                .to_owned(),
-        ));
-        versions.push((
-            "tokio-mt",
-            "tokio's multi-thread runtime, a task and a 16 KiB buffer per connection".to_owned(),
-        ));
-        versions.push(("socat", machine::version("socat", &["-V"], "socat version")));
-        versions.push(("ncat", machine::version("ncat", &["--version"], "Version")));
+        if echo {
+            versions.extend(self.versions_of_echo(python));
+        }
+        if http {
+            versions.extend(self.web.versions(python));
+        }
         versions
     }
 
+    fn versions_of_echo(&self, python: &str) -> Vec<(&'static str, String)> {
+        vec![
+            (
+                "c-epoll, c-udp",
+                format!("{}, -O2", machine::version("cc", &["--version"], "")),
+            ),
+            (
+                "asyncio, threaded",
+                machine::version(python, &["--version"], ""),
+            ),
+            (
+                "asyncio-tuned",
+                "asyncio with glibc's malloc told to keep freed memory (MALLOC_*_ in its environment)"
+                    .to_owned(),
+            ),
+            (
+                "tokio-mt",
+                "tokio's multi-thread runtime, a task and a 16 KiB buffer per connection".to_owned(),
+            ),
+            ("socat", machine::version("socat", &["-V"], "socat version")),
+            ("ncat", machine::version("ncat", &["--version"], "Version")),
+        ]
+    }
+
     /// The command, and how it will be known to listen.
-    fn command(&self, server: Server, transport: Transport, port: u16) -> Result<(Command, Ready)> {
-        let scheme = match transport {
-            Transport::Tcp => "tcp",
-            Transport::Udp => "udp",
-        };
+    fn command(&self, server: Server, role: Role, port: u16) -> Result<(Command, Ready)> {
+        let python = || self.python.as_deref().context("python3 is not installed");
         let mut command = match server {
-            Server::Bandy => Command::new(self.bandy.as_deref().context("bandy was left out")?),
+            Server::Bandy | Server::BandyProfile => self.bandy(role)?,
+            Server::Nginx | Server::NginxCache => {
+                let http2 = role == Role::ApiOverH2;
+                let cache = server == Server::NginxCache;
+                self.web.nginx(port, http2, cache)?
+            }
+            Server::Node => Command::new("node"),
+            Server::Flask => self.web.flask(python()?, port),
             Server::CEpoll => Command::new(self.dir.join("echo")),
             Server::CUdp => Command::new(self.dir.join("udp")),
-            Server::Asyncio | Server::AsyncioTuned | Server::Threaded => {
-                Command::new(self.python.as_deref().context("python3 is not installed")?)
-            }
-            Server::TokioMt | Server::TokioUdp => {
+            Server::Asyncio | Server::AsyncioTuned | Server::Threaded => Command::new(python()?),
+            Server::TokioMt | Server::TokioUdp | Server::Axum => {
                 Command::new(std::env::current_exe().context("finding this program's own path")?)
             }
             Server::Socat => Command::new("socat"),
             Server::Ncat => Command::new("ncat"),
         };
         let ready = match server {
-            Server::Socat | Server::Ncat => Ready::AcceptsAt(port),
+            Server::Socat | Server::Ncat | Server::Nginx | Server::NginxCache | Server::Flask => {
+                Ready::AcceptsAt(port)
+            }
             _ => Ready::SaysSo,
         };
         match server {
-            Server::Bandy => command
-                .args(["serve", "echo", &format!("{scheme}://127.0.0.1:0")])
-                .args(&self.bandy_args),
-            Server::CEpoll | Server::CUdp => &mut command,
+            Server::Bandy
+            | Server::BandyProfile
+            | Server::Nginx
+            | Server::NginxCache
+            | Server::Flask
+            | Server::CEpoll
+            | Server::CUdp => &mut command,
+            Server::Axum => command.arg("axum-add"),
+            Server::Node => command.arg(self.web.script("node_add.js")),
             Server::Asyncio => command.arg(self.dir.join("asyncio_echo.py")),
             // asyncio asks for 256 KiB for each read, and glibc takes that from the kernel and gives it back every time unless told
             // to keep it.
@@ -183,6 +219,28 @@ impl Stable {
             ]),
         };
         Ok((command, ready))
+    }
+
+    fn bandy(&self, role: Role) -> Result<Command> {
+        let mut command = Command::new(self.bandy.as_deref().context("bandy was left out")?);
+        command.arg("serve");
+        match role {
+            Role::TcpEcho => command
+                .args(["echo", "tcp://127.0.0.1:0"])
+                .args(&self.bandy_args),
+            Role::UdpEcho => command
+                .args(["echo", "udp://127.0.0.1:0"])
+                .args(&self.bandy_args),
+            Role::Api | Role::ApiOverH2 => command
+                .args(["api", "http://127.0.0.1:0", "--store"])
+                .arg(self.web.new_store()?)
+                .args(&self.bandy_http_args),
+            Role::Files => command
+                .args(["files", "http://127.0.0.1:0", "--root"])
+                .arg(self.web.files())
+                .args(&self.bandy_http_args),
+        };
+        Ok(command)
     }
 }
 

@@ -14,12 +14,26 @@ pub enum Server {
     TokioUdp,
     Socat,
     Ncat,
+    /// Bandy asked for what takes a session.
+    BandyProfile,
+    Nginx,
+    /// nginx that keeps files open between requests.
+    NginxCache,
+    Axum,
+    Node,
+    Flask,
 }
 
+/// What a server is started as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    Tcp,
-    Udp,
+pub enum Role {
+    TcpEcho,
+    UdpEcho,
+    /// `GET /add`, and whatever else Bandy's application server has.
+    Api,
+    /// The same where it must be told beforehand that HTTP/2 is what comes.
+    ApiOverH2,
+    Files,
 }
 
 /// A server and the cores it may use: what one row of a table is about.
@@ -30,7 +44,7 @@ pub struct Subject {
 }
 
 impl Server {
-    pub const ALL: [Server; 10] = [
+    pub const ALL: [Server; 16] = [
         Server::Bandy,
         Server::CEpoll,
         Server::Asyncio,
@@ -41,6 +55,12 @@ impl Server {
         Server::Ncat,
         Server::CUdp,
         Server::TokioUdp,
+        Server::BandyProfile,
+        Server::Nginx,
+        Server::NginxCache,
+        Server::Axum,
+        Server::Node,
+        Server::Flask,
     ];
 
     pub fn name(self) -> &'static str {
@@ -55,6 +75,12 @@ impl Server {
             Server::TokioUdp => "tokio-udp",
             Server::Socat => "socat",
             Server::Ncat => "ncat",
+            Server::BandyProfile => "bandy-profile",
+            Server::Nginx => "nginx",
+            Server::NginxCache => "nginx-cache",
+            Server::Axum => "axum",
+            Server::Node => "node",
+            Server::Flask => "flask",
         }
     }
 

@@ -1,17 +1,24 @@
 //! The tables: aligned Markdown, which reads as well in a terminal.
 
 use crate::bulk::Bulk;
+use crate::durable::Durable;
 use crate::goals::{self, Goal, Unit, mebibytes};
 use crate::idle::Idle;
 use crate::report::{Once, Table, Work};
+use crate::sample::median;
 use crate::subject::Server;
 
-pub fn echo(table: &Table) -> String {
+/// What every subject did in its rounds.
+pub fn rounds(table: &Table) -> String {
     let udp = matches!(table.work, Work::Udp(_));
+    let (rate, cost) = match table.work {
+        Work::Http(_) => ("requests/s", "CPU us/request"),
+        _ => ("messages/s", "CPU us/message"),
+    };
     let mut header = vec![
         "subject",
-        "messages/s",
-        "CPU us/message",
+        rate,
+        cost,
         "of a core",
         "p50 us",
         "p99 us",
@@ -97,19 +104,43 @@ pub fn bulk(all: &[Once<Bulk>]) -> String {
     aligned(&header, rows.collect())
 }
 
+pub fn durable(rounds: &[Result<Durable, String>]) -> String {
+    let header = [
+        "subject",
+        "acknowledged/s",
+        "CPU us/write",
+        "p50 us",
+        "p99 us",
+        "commits/s",
+        "fsyncs/s of the disk alone",
+    ];
+    let of = |what: fn(&Durable) -> Option<f64>| median(rounds.iter().flatten().filter_map(what));
+    let row = vec![
+        Server::Bandy.name().to_owned(),
+        number(of(|round| Some(round.sample.per_second)), 0),
+        number(of(|round| Some(round.sample.cpu_us)), 2),
+        number(of(|round| round.sample.p50_us), 0),
+        number(of(|round| round.sample.p99_us), 0),
+        number(of(|round| round.commits_per_second), 0),
+        number(of(|round| Some(round.syncs_per_second)), 0),
+    ];
+    aligned(&header, vec![row])
+}
+
 pub fn goals(all: &[Goal]) -> String {
     let rows = all.iter().map(|goal| {
         let (decimals, unit) = match goal.unit {
             Unit::Ratio => (2, "x"),
             Unit::Bytes => (0, " B"),
             Unit::Mebibytes => (1, " MiB"),
+            Unit::PerSecond => (0, "/s"),
         };
         let measured = goal.measured.map_or("-".to_owned(), |measured| {
             format!("{measured:.decimals$}{unit}")
         });
         vec![
             goal.what.clone(),
-            format!("<= {:.decimals$}{unit}", goal.limit),
+            format!("{} {:.decimals$}{unit}", goal.unit.relation(), goal.limit),
             measured,
             goal.verdict().to_owned(),
         ]

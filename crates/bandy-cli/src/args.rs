@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ask::AskArgs;
+use crate::backup::BackupArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
+use crate::user::UserArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ pub enum Command {
     Ask(Box<AskArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),
+    User(UserArgs),
+    Backup(BackupArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }

@@ -41,9 +41,9 @@ fn summary(plan: &Plan, found: &Report) -> String {
     let mut text = format!("{}: {servers}, no errors\n", found.source.name);
     let widest = |width: fn(&Server) -> usize| plan.servers.iter().map(width).max().unwrap_or(0);
     let names = widest(|s| s.name.len());
-    let services = widest(|s| s.service.name().len());
+    let services = widest(|s| s.answers.name().len());
     for server in &plan.servers {
-        let (name, service) = (&server.name, server.service.name());
+        let (name, service) = (&server.name, server.answers.name());
         let listen: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
         let listen = listen.join(" ");
         text.push_str(&format!("  {name:names$}  {service:services$}  {listen}\n"));

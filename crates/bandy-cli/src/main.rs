@@ -10,16 +10,20 @@
 
 mod args;
 mod ask;
+mod backup;
 mod check;
 mod completions;
 mod diagnostics;
 mod exit;
 mod log;
+mod prompt;
 mod report;
 mod run;
 mod serve;
 mod start;
+mod store;
 mod trust;
+mod user;
 
 use std::process::ExitCode;
 
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Ask(args) => ask::ask(*args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
+        Command::User(args) => user::user(&args),
+        Command::Backup(args) => backup::backup(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => completions::man(&args),
     };

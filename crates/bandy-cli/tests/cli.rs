@@ -60,11 +60,15 @@ fn help() {
         "ask",
         "trust",
         "untrust",
+        "user",
+        "backup",
         "completions",
         "man",
     ] {
         insta::assert_snapshot!(format!("help-{command}"), bandy(&[], &[command, "--help"]));
     }
+    let of_user = ["add", "list", "role", "password"].map(|c| bandy(&[], &["user", c, "--help"]));
+    insta::assert_snapshot!("help-user-commands", of_user.join("\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""`bandy ask` on a terminal: python3 terminal.py BANDY. No sleeps: each step waits for what it must see."""
+"""bandy on a terminal: python3 terminal.py BANDY. No sleeps: each step waits for what it must see."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def server(talk):
 
 
 class Terminal:
-    def __init__(self, *args):
+    def __init__(self, *args, command="ask"):
         ours, theirs = os.openpty()
         self.fd, self.theirs = ours, theirs
         self.before = termios.tcgetattr(theirs)
@@ -39,7 +39,7 @@ class Terminal:
         if self.pid == 0:
             os.login_tty(theirs) if hasattr(os, "login_tty") else self.login()
             os.environ.update(XDG_STATE_HOME=STATE, TERM="xterm")
-            os.execv(BANDY, [BANDY, "ask", *args])
+            os.execv(BANDY, [BANDY, command, *args])
 
     def login(self):
         import fcntl
@@ -61,7 +61,8 @@ class Terminal:
             assert more, f"{what!r} did not come, but {self.seen!r}"
             self.seen += more
         end = self.seen.index(what) + len(what)
-        self.seen = self.seen[end:]
+        came, self.seen = self.seen[:end], self.seen[end:]
+        return came
 
     def send(self, what):
         os.write(self.fd, what)
@@ -175,3 +176,20 @@ assert t.seen.endswith(b"\r\n\r\n" + body), t.seen
 t = Terminal(http(b"Content-Type: image/png", b"\x89PNG\r\n\x1a\n\0\0"))
 assert t.end() == 0
 assert b"(binary, image/png: not shown" in t.seen and b"PNG" not in t.seen, t.seen
+
+# A password is asked for twice, and nothing of it is shown.
+store = ("--store", "sqlite:" + os.path.join(STATE, "bandy.db"))
+t = Terminal("add", "ada", *store, command="user")
+t.expect(b"Password: ")
+t.send(b"correct horsy\x7fe\r")
+assert t.expect(b"Again: ") == b"\r\nAgain: "
+t.send(b"correct horse\r")
+assert t.end() == 0
+assert t.seen == b"\r\nadded ada\r\n", t.seen
+
+# Given up: nothing has happened, and the terminal is as it was.
+t = Terminal("password", "ada", *store, command="user")
+t.expect(b"Password: ")
+t.send(b"another\x03")
+assert t.end() == 2
+assert b"it was given up" in t.seen, t.seen

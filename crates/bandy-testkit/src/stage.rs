@@ -10,7 +10,7 @@ use bandy::net::ca::{Issued, LocalCa, names_for};
 use bandy::net::tls::{ClientTls, Connector, Identity, ServerTls};
 use bandy::net::{Dialer, Phases};
 use bandy::server::Running;
-use bandy::services::{self, Spec};
+use bandy::services::{self, Needs, Spec};
 use bandy::{Limits, Model, Server};
 use tempfile::TempDir;
 
@@ -116,7 +116,11 @@ impl Stage {
         model: Model,
         limits: Limits,
     ) -> Running {
-        let service = services::build(spec).expect("a service");
+        let needs = Needs {
+            limits: limits.clone(),
+            ..Needs::default()
+        };
+        let service = services::build(&spec.clone().into(), &needs).expect("a service");
         let server = Server::new(service).named(spec.name(), spec.name());
         self.start(server.model(model).limits(limits), schemes)
     }

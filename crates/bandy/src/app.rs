@@ -71,9 +71,13 @@ impl App {
 }
 
 fn build(planned: &plan::Server) -> Result<Server> {
-    let service = services::build(&planned.service)?;
+    let needs = services::Needs {
+        limits: planned.limits.clone(),
+        ..services::Needs::default()
+    };
+    let service = services::build(&planned.answers, &needs)?;
     let server = Server::new(service)
-        .named(&planned.name, planned.service.name())
+        .named(&planned.name, planned.answers.name())
         .model(planned.model)
         .limits(planned.limits.clone())
         .tls(planned.tls.clone())

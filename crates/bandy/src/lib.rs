@@ -70,7 +70,8 @@
 //! | [`wire`] | protocols without I/O: lines, and the table of UDP flows |
 //! | [`net`] | sockets, both ends of each: [`bind`](net::bind), [`connect`], TLS, WebSocket, the local certificate authority |
 //! | [`state`] | what must be remembered: records and logs, in a SQLite file or in memory; backups |
-//! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec |
+//! | [`accounts`] | users, passwords, sessions, on any store |
+//! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec, files |
 //! | [`server`] | the accept loop, the three models, deadlines, the orderly end |
 //! | [`client`] | asking: both directions at once, when a conversation is over, what it came to |
 //! | [`config`] | TOML to a checked plan, with errors that point at the line |

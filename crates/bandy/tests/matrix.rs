@@ -1,7 +1,7 @@
 //! Every service over every transport it can stand on, under every server model: a conversation each.
 
 use bandy::endpoint::{Carries, Endpoint, Scheme};
-use bandy::services::Spec;
+use bandy::services::{Needs, Spec};
 use bandy::{Model, Server, services};
 use bandy_testkit::{Client, Stage, noise};
 
@@ -41,7 +41,7 @@ async fn matrix(model: Model) {
     for spec in specs() {
         // All the transports at one server: under the sequential model they take turns.
         let stands = |place: &Endpoint| spec.stands_on(place.scheme().carries());
-        let service = services::build(&spec).expect("a service");
+        let service = services::build(&spec.clone().into(), &Needs::default()).expect("a service");
         let places = places(&stage).into_iter().filter(stands);
         let server = Server::new(service)
             .named(spec.name(), spec.name())

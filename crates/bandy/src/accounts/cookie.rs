@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn where_a_token_is_found() {
         use Carried::{Bearer, Cookie};
-        let cases: [(&[(&str, &str)], Option<Carried<'_>>); 20] = [
+        type Lines<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Lines<'_>, Option<Carried<'_>>); 20] = [
             (&[], None),
             (&[("cookie", "bandy_session=abc")], Some(Cookie("abc"))),
             (

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attempts::Attempt;
 use super::name::{self, fold};
 use super::password;
 use super::records::{
@@ -13,7 +12,7 @@ use super::records::{
 };
 use super::secret::{Credentials, Secret, Token, TokenHash};
 use super::session::{Admission, Grant, Session};
-use super::{Accounts, Inner};
+use super::{Accounts, Inner, User};
 use crate::error::Result;
 use crate::state::{Batch, Expect};
 
@@ -36,27 +35,34 @@ impl Accounts {
     /// # Errors
     /// The store's; [`Kind::Overload`](crate::error::Kind::Overload) when too many passwords are being hashed (503).
     pub async fn login(&self, credentials: Credentials, from: Option<IpAddr>) -> Result<Admission> {
-        let inner = &*self.0;
-        let Credentials { user, password } = credentials;
-        let begun = inner
-            .attempts()
-            .begin(inner.clock.elapsed(), from, &fold(&user));
-        let attempt = match begun {
-            Ok(attempt) => attempt,
-            Err(retry_after) => return Ok(Admission::TooMany { retry_after }),
+        let admission = match self.0.prove(credentials, from).await? {
+            Admission::Granted((user, revision)) => {
+                Admission::Granted(self.0.begin(user, revision).await?)
+            }
+            Admission::Wrong => Admission::Wrong,
+            Admission::TooMany { retry_after } => Admission::TooMany { retry_after },
         };
-        let admitted = inner.admit(&user, password, from).await;
-        match &admitted {
-            Ok(Some(_)) => inner.succeed(attempt),
-            Ok(None) => {}
-            // Nobody has learnt anything about the password.
-            Err(_) => inner.attempts().cancel(attempt),
+        if let Admission::Granted(_) = admission {
+            self.sweep_at_times();
         }
-        let Some(grant) = admitted? else {
-            return Ok(Admission::Wrong);
-        };
-        self.sweep_at_times();
-        Ok(Admission::Granted(grant))
+        Ok(admission)
+    }
+
+    /// Looks at a password as [`Accounts::login`] does, counting attempts, and begins no session: for protocols whose
+    /// connection is the session, and before a password is changed.
+    ///
+    /// # Errors
+    /// As [`Accounts::login`].
+    pub async fn check(
+        &self,
+        credentials: Credentials,
+        from: Option<IpAddr>,
+    ) -> Result<Admission<User>> {
+        Ok(match self.0.prove(credentials, from).await? {
+            Admission::Granted((user, revision)) => Admission::Granted(user.shown(revision)),
+            Admission::Wrong => Admission::Wrong,
+            Admission::TooMany { retry_after } => Admission::TooMany { retry_after },
+        })
     }
 
     /// Whose session this is the token of; `None` when it is nobody's, or no more.
@@ -119,7 +125,10 @@ impl Accounts {
             };
             after = Some(last.key.clone());
             for record in &page {
-                let session: StoredSession = records::read(&record.key, &record.value)?;
+                // One that is damaged lets nobody in, and should keep nobody from being swept.
+                let Ok(session) = records::read::<StoredSession>(&record.key, &record.value) else {
+                    continue;
+                };
                 if inner.is_good(&session).await? {
                     continue;
                 }
@@ -155,18 +164,48 @@ impl Accounts {
 }
 
 impl Inner {
-    /// A session for whoever shows the right password.
-    async fn admit(
+    /// Whose password this is. The attempt is counted before anything is looked at.
+    async fn prove(
         &self,
-        name: &str,
-        password: Secret,
+        credentials: Credentials,
         from: Option<IpAddr>,
-    ) -> Result<Option<Grant>> {
+    ) -> Result<Admission<(StoredUser, u64)>> {
+        let account = fold(&credentials.user);
+        let now = self.clock.elapsed();
+        let begun = self.attempts().begin(now, from, &account);
+        let attempt = match begun {
+            Ok(attempt) => attempt,
+            Err(retry_after) => return Ok(Admission::TooMany { retry_after }),
+        };
+        match self.look(credentials, from).await {
+            Ok(Some(user)) => {
+                self.attempts().succeed(self.clock.elapsed(), attempt);
+                Ok(Admission::Granted(user))
+            }
+            Ok(None) => Ok(Admission::Wrong),
+            Err(error) => {
+                // Nobody has learnt anything about the password.
+                self.attempts().cancel(attempt);
+                Err(error)
+            }
+        }
+    }
+
+    /// The user whose name and password these are, if they may come in.
+    async fn look(
+        &self,
+        credentials: Credentials,
+        from: Option<IpAddr>,
+    ) -> Result<Option<(StoredUser, u64)>> {
+        let Credentials {
+            user: name,
+            password,
+        } = credentials;
         let from = from.map(tracing::field::display);
         // Nobody has such a name or password, and nobody's being called so takes as long as anybody's.
-        let can_be = name::check(name).is_ok() && password.expose().len() <= password::BYTES_MAX;
+        let can_be = name::check(&name).is_ok() && password.expose().len() <= password::BYTES_MAX;
         let found = match can_be {
-            true => self.stored_user(name).await?,
+            true => self.stored_user(&name).await?,
             false => None,
         };
         let password = match can_be {
@@ -191,13 +230,11 @@ impl Inner {
             );
             return Ok(None);
         }
-        let (user, revision) = match verdict.outdated {
+        tracing::debug!(user = user.name, from, "the password is right");
+        Ok(Some(match verdict.outdated {
             true => self.hash_anew(user, revision, password).await?,
             false => (user, revision),
-        };
-        let grant = self.begin(user, revision).await?;
-        tracing::debug!(user = grant.session.user.name, from, "logged in");
-        Ok(Some(grant))
+        }))
     }
 
     /// Replaces a hash of another cost. Where the user is changed at the same time, the next login does it.
@@ -237,40 +274,33 @@ impl Inner {
             expires: now.saturating_add(milliseconds(self.options.session)),
             seen: now,
         };
-        let batch = self
-            .without_the_oldest(&user.name)
-            .await?
-            .put(
-                StoredSession::key(&hash),
-                records::write(&session)?,
-                Expect::Absent,
-            )
+        let (batch, ended) = self.without_the_oldest(&user.name).await?;
+        let value = records::write(&session)?;
+        let batch = batch
+            .put(StoredSession::key(&hash), value, Expect::Absent)
             .put(session.mark(&hash), "", Expect::Absent);
         self.store.commit(batch).await??;
+        for token in &ended {
+            self.remembered.forget(token);
+        }
         let session = session.shown(Arc::new(user.shown(revision)));
         Ok(Grant { token, session })
     }
 
-    /// Ends as many of a user's sessions as makes room for another one.
-    async fn without_the_oldest(&self, name: &str) -> Result<Batch> {
+    /// What ends as many of a user's sessions as makes room for another one, and which those are.
+    async fn without_the_oldest(&self, name: &str) -> Result<(Batch, Vec<TokenHash>)> {
         let most = self.options.sessions.max(1);
         let marks = self.store.list(&marks_of(name), None, most + PAGE).await?;
         let too_many = (marks.len() + 1).saturating_sub(most);
-        let mut batch = Batch::new();
+        let (mut batch, mut ended) = (Batch::new(), Vec::new());
         for mark in marks.into_iter().take(too_many) {
             if let Some(hash) = hash_of_mark(&mark.key) {
                 batch = batch.delete(StoredSession::key(hash), Expect::Anything);
-                if let Some(token) = TokenHash::from_text(hash) {
-                    self.remembered.forget(&token);
-                }
+                ended.extend(TokenHash::from_text(hash));
             }
             batch = batch.delete(mark.key, Expect::Anything);
         }
-        Ok(batch)
-    }
-
-    fn succeed(&self, attempt: Attempt) {
-        self.attempts().succeed(self.clock.elapsed(), attempt);
+        Ok((batch, ended))
     }
 
     /// The session of a token, out of the store.

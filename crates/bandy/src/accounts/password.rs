@@ -324,7 +324,7 @@ mod tests {
         // One may wait, in vain; the next is not even let in.
         let (waited, refused) = tokio::join!(biased; hasher.turn(), hasher.turn());
         assert_eq!(waited.err().map(|e| e.kind()), Some(Kind::Overload));
-        let refused = refused.err().expect("refused");
+        let refused = refused.expect_err("refused");
         assert_eq!(
             refused.to_string(),
             "hashing a password: too many wait already"

@@ -28,12 +28,13 @@ pub struct Grant {
     pub session: Session,
 }
 
-/// What comes of logging in.
+/// What comes of showing a password: [`Accounts::login`](super::Accounts::login) grants a session,
+/// [`Accounts::check`](super::Accounts::check) only says whose it is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Admission {
+pub enum Admission<T = Grant> {
     /// They are who they say.
-    Granted(Grant),
+    Granted(T),
     /// Name or password is wrong, or the user is disabled: which of the three is only in the log.
     Wrong,
     /// Too many attempts failed; the password was not looked at.

@@ -319,7 +319,7 @@ async fn a_remembered_session_asks_the_store_nothing() -> Result<()> {
     accounts.register(ada()).await?.expect("registered");
     let session = token(&accounts, ada()).await;
     assert!(is_in(&accounts, &session).await);
-    accounts.0.store.close().await;
+    accounts.0.store.close().await?;
     assert!(is_in(&accounts, &session).await);
     accounts.forward(accounts.options().stale);
     let error = accounts
@@ -398,10 +398,35 @@ async fn attempts_are_limited_whether_there_is_such_a_user_or_not() -> Result<()
 #[tokio::test]
 async fn what_failed_of_our_own_fault_is_no_attempt() -> Result<()> {
     let accounts = accounts();
-    accounts.0.store.close().await;
+    accounts.0.store.close().await?;
     for _ in 0..50 {
         assert!(accounts.login(ada(), None).await.is_err());
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_can_be_checked_without_a_session() -> Result<()> {
+    let accounts = accounts();
+    accounts.register(ada()).await?.expect("registered");
+    let checked = accounts.check(ada(), None).await?;
+    assert!(matches!(checked, Admission::Granted(user) if user.name == "ada"));
+    assert_eq!(
+        accounts.0.store.list("accounts/session", None, 10).await?,
+        []
+    );
+    for _ in 0..5 {
+        let wrong = Credentials::new("ada", "wrong horse");
+        assert!(matches!(
+            accounts.check(wrong, None).await?,
+            Admission::Wrong
+        ));
+    }
+    let limited = accounts.login(ada(), None).await?;
+    assert!(
+        matches!(limited, Admission::TooMany { .. }),
+        "both are counted together"
+    );
     Ok(())
 }
 

@@ -15,14 +15,17 @@
 //! ```
 
 pub mod diagnostic;
+mod layers;
 mod limits;
 mod listen;
 mod options;
 pub mod plan;
 mod print;
+mod print_route;
 pub mod quantity;
 pub mod raw;
 mod read;
+mod route;
 mod walk;
 
 use std::io;
@@ -127,8 +130,9 @@ fn read_file(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::router::By;
     use crate::net::tls::{ClientAuth, Identity};
-    use crate::services::Spec;
+    use crate::services::{Answers, Route, Spec, To};
     use proptest::prelude::*;
 
     /// What is said about a server with these lines, each line of it with its place.
@@ -144,7 +148,10 @@ mod tests {
         let service = |line: &str| {
             let text = format!("[server.s]\nlisten = \"tcp://:1\"\n{line}\n");
             let (plan, _) = parse("c", &text).unwrap_or_else(|r| panic!("{line}: {}", r.lines()));
-            plan.servers[0].service.clone()
+            match plan.servers[0].answers.clone() {
+                Answers::Service(spec) => spec,
+                Answers::Routes(routes) => panic!("{routes:?}"),
+            }
         };
         let greet = Spec::Greet {
             text: "Hi".to_owned(),
@@ -167,6 +174,68 @@ mod tests {
                 programs: 2
             }
         );
+    }
+
+    /// The one route with these lines.
+    fn route(lines: &str) -> Route {
+        let text = format!("[server.s]\nlisten = \"http://:1\"\n[[server.s.route]]\n{lines}\n");
+        let (plan, report) = parse("c", &text).unwrap_or_else(|r| panic!("{lines}: {}", r.lines()));
+        assert_eq!(report.lines(), "", "{lines}");
+        match &plan.servers[0].answers {
+            Answers::Routes(routes) => routes[0].clone(),
+            Answers::Service(spec) => panic!("{spec}"),
+        }
+    }
+
+    #[test]
+    fn every_way_to_answer_a_route() {
+        assert_eq!(route("service = \"echo\"").to, To::Service(Spec::Echo));
+        let greet = Spec::Greet {
+            text: "Hi".to_owned(),
+        };
+        assert_eq!(route("service.greet = \"Hi\"").to, To::Service(greet));
+        let redirect = |line: &str| match route(line).to {
+            To::Redirect(redirect) => format!("{} {}", redirect.status.as_u16(), redirect.to),
+            to => panic!("{to:?}"),
+        };
+        assert_eq!(redirect("redirect = \"/new\""), "307 /new");
+        assert_eq!(
+            redirect("redirect = { to = \"https://{host}{path}\", status = 301 }"),
+            "301 https://{host}{path}"
+        );
+        let respond = |line: &str| match route(line).to {
+            To::Fixed(fixed) => format!("{} {}", fixed.status.as_u16(), fixed.body),
+            to => panic!("{to:?}"),
+        };
+        assert_eq!(respond("respond = 404"), "404 ");
+        assert_eq!(respond("respond = \"Hi\""), "200 Hi");
+        assert_eq!(
+            respond("respond = { status = 503, body = \"<p>\", type = \"text/html\" }"),
+            "503 <p>"
+        );
+    }
+
+    #[test]
+    fn what_a_route_has_on_the_way() {
+        let layers = |line: &str| route(&format!("service = \"echo\"\n{line}")).layers;
+        let rate = layers("rate = { requests = 5, every = \"1m\", by = \"user\" }").rate;
+        let rate = rate.expect("a rate");
+        assert_eq!((rate.requests, rate.burst, rate.by), (5, 5, By::User));
+        let smaller = |line| layers(line).compression.map(|c| c.min_bytes);
+        assert_eq!(smaller("compress = true"), Some(1024));
+        assert_eq!(smaller("compress = false"), None);
+        assert_eq!(smaller("compress.min = \"2KiB\""), Some(2048));
+        let cors = layers("cors = \"HTTPS://App.example\"").cors.expect("cors");
+        assert!(cors.allows("https://app.example") && !cors.credentials);
+        let body = layers("body = \"5GiB\"").body_bytes;
+        assert_eq!(body, Some(5 << 30));
+        let access = layers("allow = \"10.0.0.0/8\"\nusers.ada = \"one\"\ntokens = { ci = \"t\" }");
+        let access = access.access;
+        assert_eq!(access.addresses.allow[0].to_string(), "10.0.0.0/8");
+        assert_eq!(access.users[0].name, "ada");
+        assert_eq!(access.tokens[0].secret.reveal(), "t");
+        let path = "path = \"/api/v1/*\"\nstrip = \"/api/\"";
+        assert_eq!(layers(path).strip.as_deref(), Some("/api"));
     }
 
     #[test]

@@ -276,7 +276,7 @@ pub(super) fn origins<'a>(
 }
 
 /// What to write where a text is not an origin (RFC 6454, section 6.2).
-fn origin_hint(text: &str) -> Option<String> {
+pub(super) fn origin_hint(text: &str) -> Option<String> {
     if text == "*" || text == "null" {
         return None;
     }

@@ -8,13 +8,13 @@ use super::diagnostic::{Diagnostic, Origin, Report};
 use super::limits::Listens;
 use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use super::{limits, listen, options};
+use super::{limits, listen, options, route};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::Limits;
 use crate::net::tls::ServerTls;
 use crate::printable::printable;
 use crate::server::Model;
-use crate::services::Spec;
+use crate::services::{Answers, Spec};
 
 /// Everything that a configuration declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub struct Plan {
 pub struct Server {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
-    /// Where it listens; at least one, each of which the service can stand on.
+    /// Where it listens; at least one, each of which what answers can stand on.
     pub listen: Vec<Endpoint>,
     /// What answers.
-    pub service: Spec,
+    pub answers: Answers,
     /// How its connections are run.
     pub model: Model,
     /// The certificate of its `tls` and `wss` listeners.
@@ -80,7 +80,9 @@ pub(super) fn in_order(found: &mut [Diagnostic]) {
     });
 }
 
-const SERVER_KEYS: [&str; 6] = ["listen", "service", "model", "origins", "tls", "limits"];
+const SERVER_KEYS: [&str; 7] = [
+    "listen", "service", "route", "model", "origins", "tls", "limits",
+];
 
 fn plan(walk: &mut Walk<'_>) -> Plan {
     let root = &walk.config.root;
@@ -156,7 +158,7 @@ fn server<'a>(
     walk.keys(table, &whose, &SERVER_KEYS, meant_by);
 
     let listen = listen::listen(walk, key, table, taken);
-    let service = service(walk, key, table, &listen);
+    let answers = answers(walk, key, table, &listen);
     let model = match table.get("model") {
         Some(value) => walk.choice("model", value, &Model::ALL.map(|m| (m.as_str(), m))),
         None => None,
@@ -181,7 +183,7 @@ fn server<'a>(
                 has_requests: has(|e| e.scheme().carries() == Carries::Request),
             },
         ),
-        service,
+        answers,
         listen: listen.into_iter().map(|(endpoint, _)| endpoint).collect(),
     })
 }
@@ -209,7 +211,9 @@ fn meant_by(name: &str) -> Option<Meant> {
         return Some(Meant::Help(format!("write it as `service.{name}`")));
     }
     match name {
-        "route" => Some(Meant::Later),
+        "routes" => Some(Meant::Help(
+            "write each as `[[server.NAME.route]]`".to_owned(),
+        )),
         "port" | "address" | "addr" | "bind" | "url" | "endpoint" | "endpoints" => Some(
             Meant::Help("write `listen = \"tcp://127.0.0.1:7000\"`".to_owned()),
         ),
@@ -220,22 +224,54 @@ fn meant_by(name: &str) -> Option<Meant> {
 /// Services that a later version will have.
 const LATER: [&str; 4] = ["files", "api", "chat", "balance"];
 
-/// The service, [`Spec::Echo`] standing in for one that could not be told.
-fn service<'a>(
+/// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
+fn answers<'a>(
     walk: &mut Walk<'a>,
     server: &Key,
     table: &'a Table,
     listen: &[(Endpoint, &Origin)],
-) -> Spec {
-    let Some(value) = table.get("service") else {
-        let message = format!("server `{}` has no service", printable(&server.name));
-        let d = Diagnostic::error(&server.origin, message).label("needs `service`");
-        walk.missing(d.help(format!(
-            "add `service = \"echo\"`; the services are {}",
-            listed(&Spec::NAMES, "and")
-        )));
-        return Spec::Echo;
-    };
+) -> Answers {
+    match (table.entry("service"), table.entry("route")) {
+        (Some((_, value)), None) => {
+            let Some((spec, _)) = service(walk, value) else {
+                return Answers::Service(Spec::Echo);
+            };
+            for (endpoint, at) in listen {
+                if !spec.stands_on(endpoint.scheme().carries()) {
+                    let is_on = |carries| spec.stands_on(carries);
+                    walk.push(cannot_stand(&format!("`{spec}`"), is_on, endpoint, at));
+                }
+            }
+            Answers::Service(spec)
+        }
+        (service, Some((key, value))) => {
+            if let Some((service, _)) = service {
+                let d = Diagnostic::error(&key.origin, "a server has a service or routes")
+                    .also(&service.origin, "the service");
+                walk.push(d.help("make the service the last route, without `path`"));
+            }
+            for (endpoint, at) in listen {
+                if endpoint.scheme().carries() != Carries::Request {
+                    let is_on = |carries| carries == Carries::Request;
+                    walk.push(cannot_stand("routes", is_on, endpoint, at));
+                }
+            }
+            Answers::Routes(route::routes(walk, table, value))
+        }
+        (None, None) => {
+            let message = format!("server `{}` has no service", printable(&server.name));
+            let d = Diagnostic::error(&server.origin, message).label("needs `service`");
+            walk.missing(d.help(format!(
+                "add `service = \"echo\"`; the services are {}",
+                listed(&Spec::NAMES, "and")
+            )));
+            Answers::Service(Spec::Echo)
+        }
+    }
+}
+
+/// The service that a `service` key is about, and where its name stands; `None` where there is none of that name.
+pub(super) fn service<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<(Spec, &'a Origin)> {
     let (name, origin, value) = match &value.data {
         Data::Text(name) => (name.as_str(), &value.origin, None),
         Data::Table(services) => match services.0.as_slice() {
@@ -243,14 +279,14 @@ fn service<'a>(
             [] => {
                 let d = Diagnostic::error(&value.origin, "`service` is empty");
                 walk.push(d.help("write one, as in `service = \"echo\"`"));
-                return Spec::Echo;
+                return None;
             }
             [(first, _), (second, _), ..] => {
                 let d = Diagnostic::error(&second.origin, "a server has one service")
                     .also(&first.origin, "the first")
                     .help(two_services(&first.name, &second.name));
                 walk.push(d);
-                return Spec::Echo;
+                return None;
             }
         },
         _ => {
@@ -260,7 +296,7 @@ fn service<'a>(
                 "a name or a table",
                 Some("write `service = \"echo\"`"),
             );
-            return Spec::Echo;
+            return None;
         }
     };
     if !Spec::NAMES.contains(&name) {
@@ -274,15 +310,9 @@ fn service<'a>(
         };
         let all = || format!("the services are {}", listed(&Spec::NAMES, "and"));
         walk.push(d.help(did_you_mean(&name, &Spec::NAMES).unwrap_or_else(all)));
-        return Spec::Echo;
+        return None;
     }
-    let spec = options::service(walk, name, origin, value);
-    for (endpoint, at) in listen {
-        if !spec.stands_on(endpoint.scheme().carries()) {
-            walk.push(cannot_stand(&spec, endpoint, at));
-        }
-    }
-    spec
+    Some((options::service(walk, name, origin, value), origin))
 }
 
 /// `service.greet = "Hi"` and `service.text = "x"` beside it: an option that belongs inside, or another service.
@@ -298,18 +328,21 @@ fn two_services(first: &str, second: &str) -> String {
     }
 }
 
-fn cannot_stand(spec: &Spec, endpoint: &Endpoint, at: &Origin) -> Diagnostic {
+fn cannot_stand(
+    what: &str,
+    is_on: impl Fn(Carries) -> bool,
+    endpoint: &Endpoint,
+    at: &Origin,
+) -> Diagnostic {
     use crate::endpoint::Scheme;
     let scheme = endpoint.scheme();
     let schemes: Vec<&str> = Scheme::ALL
         .into_iter()
-        .filter(|s| spec.stands_on(s.carries()))
+        .filter(|s| is_on(s.carries()))
         .map(Scheme::as_str)
         .collect();
-    Diagnostic::error(
-        at,
-        format!("`{spec}` cannot stand on {scheme} ({})", scheme.carries()),
-    )
-    .label(format!("not for `{spec}`"))
-    .help(format!("listen on {}", listed(&schemes, "or")))
+    let message = format!("{what} cannot stand on {scheme} ({})", scheme.carries());
+    Diagnostic::error(at, message)
+        .label(format!("not for {what}"))
+        .help(format!("listen on {}", listed(&schemes, "or")))
 }

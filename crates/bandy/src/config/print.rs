@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::diagnostic::Origin;
 use super::plan::{Plan, Server};
+use super::print_route;
 use super::quantity::{print_duration, print_size};
-use super::raw::{Config, Data, Table, Value};
+use super::raw::{Config, Data, Key, Table, Value};
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::{HttpLimits, Limits};
 use crate::net::tls::{ClientAuth, ServerTls};
-use crate::services::Spec;
+use crate::services::{Answers, Spec};
 
 /// Nothing is printed wider than this on one line, where it can be broken.
 const WIDTH: usize = 100;
@@ -48,7 +49,16 @@ fn write_server(root: &mut Table, server: &Server) {
     };
     let listen = server.listen.iter().map(ToString::to_string);
     set(&["listen"], Data::texts(listen, &Origin::Nowhere));
-    write_service(&server.service, &mut set);
+    match &server.answers {
+        Answers::Service(spec) => write_service(spec, &mut set),
+        Answers::Routes(routes) => {
+            let routes = routes.iter().map(|route| {
+                let table = Data::Table(print_route::table(route));
+                Value::new(table, Origin::Nowhere)
+            });
+            set(&["route"], Data::List(routes.collect()));
+        }
+    }
     set(&["model"], server.model.as_str().into());
     if !server.origins.is_empty() {
         set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
@@ -59,7 +69,7 @@ fn write_server(root: &mut Table, server: &Server) {
     write_limits(&server.limits, has_requests, &mut set);
 }
 
-fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
+pub(super) fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
     match service {
         Spec::Greet { text } => set(&["service", "greet"], text.as_str().into()),
         Spec::Reply { template, pause } => {
@@ -158,11 +168,11 @@ fn or_zero(n: u64, print: impl Fn(u64) -> Data) -> Data {
     }
 }
 
-fn number(n: usize) -> Data {
+pub(super) fn number(n: usize) -> Data {
     Data::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn or_none(duration: Option<Duration>) -> Data {
+pub(super) fn or_none(duration: Option<Duration>) -> Data {
     match duration {
         Some(duration) => print_duration(duration).into(),
         None => "none".into(),
@@ -171,33 +181,66 @@ fn or_none(duration: Option<Duration>) -> Data {
 
 /// A table with its header: first what fits on a line each, then the tables that do not.
 fn print_table<'a>(out: &mut String, path: &mut Vec<&'a str>, table: &'a Table) {
-    let (inner, lines): (Vec<_>, Vec<_>) = table
-        .0
-        .iter()
-        .partition(|(key, value)| has_own_header(path.len(), &key.name, value));
+    let (inner, lines) = divided(path.len(), table);
     if !lines.is_empty() || inner.is_empty() && !path.is_empty() {
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        if !path.is_empty() {
-            let path: Vec<String> = path.iter().map(|name| quote_key(name)).collect();
-            // Writing to a String cannot fail, here and below.
-            let _ = writeln!(out, "[{}]", path.join("."));
-        }
+        print_header(out, path, ["[", "]"]);
     }
+    print_body(out, path, inner, lines);
+}
+
+type Entries<'a> = Vec<&'a (Key, Value)>;
+
+/// The entries of a table that have a header of their own, and those that stand on a line.
+fn divided(depth: usize, table: &Table) -> (Entries<'_>, Entries<'_>) {
+    let has_header = |(key, value): &&(Key, Value)| has_own_header(depth, &key.name, value);
+    table.0.iter().partition(has_header)
+}
+
+fn print_header(out: &mut String, path: &[&str], [open, close]: [&str; 2]) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    if !path.is_empty() {
+        let path: Vec<String> = path.iter().map(|name| quote_key(name)).collect();
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(out, "{open}{}{close}", path.join("."));
+    }
+}
+
+fn print_body<'a>(
+    out: &mut String,
+    path: &mut Vec<&'a str>,
+    inner: Entries<'a>,
+    lines: Entries<'a>,
+) {
     for (key, value) in lines {
         print_line(out, quote_key(&key.name), value);
     }
     for (key, value) in inner {
-        if let Data::Table(table) = &value.data {
-            path.push(&key.name);
-            print_table(out, path, table);
-            path.pop();
+        path.push(&key.name);
+        match &value.data {
+            Data::Table(table) => print_table(out, path, table),
+            Data::List(items) => {
+                for table in items.iter().filter_map(as_table) {
+                    let (inner, lines) = divided(path.len(), table);
+                    print_header(out, path, ["[[", "]]"]);
+                    print_body(out, path, inner, lines);
+                }
+            }
+            _ => {}
         }
+        path.pop();
     }
 }
 
-/// `server` and each server always; what is in a server only if it is too wide for a line.
+fn as_table(value: &Value) -> Option<&Table> {
+    match &value.data {
+        Data::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+/// `server` and each server always, and so each route; what else is in a server only if it is too wide for a line.
 fn has_own_header(depth: usize, key: &str, value: &Value) -> bool {
     match &value.data {
         Data::Table(table) if depth >= 2 => match table.0.as_slice() {
@@ -205,6 +248,9 @@ fn has_own_header(depth: usize, key: &str, value: &Value) -> bool {
             _ => key.len() + 3 + inline(value).len() > WIDTH,
         },
         Data::Table(_) => true,
+        Data::List(items) if depth == 2 => {
+            !items.is_empty() && items.iter().all(|item| as_table(item).is_some())
+        }
         _ => false,
     }
 }
@@ -241,7 +287,7 @@ fn inline(value: &Value) -> String {
         }
         Data::Table(table) if table.0.is_empty() => "{}".to_owned(),
         Data::Table(table) => {
-            let entry = |(key, value): &(super::raw::Key, Value)| {
+            let entry = |(key, value): &(Key, Value)| {
                 format!("{} = {}", quote_key(&key.name), inline(value))
             };
             let entries: Vec<String> = table.0.iter().map(entry).collect();
@@ -301,9 +347,15 @@ mod tests {
     use super::*;
     use crate::config::parse;
     use crate::endpoint::Scheme;
+    use crate::http::StatusCode;
+    use crate::http::router::{
+        Access, Addresses, By, Certificates, Compression, Cors, Fields, Fixed, Layers, Range, Rate,
+        Redirect, Scope, Secret, User,
+    };
     use crate::limits::Overload;
     use crate::net::tls::Identity;
     use crate::server::Model;
+    use crate::services::{Route, To};
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
@@ -337,6 +389,175 @@ mod tests {
             (vec("[^\0]+", 1..20), any_count())
                 .prop_map(|(command, programs)| Spec::Exec { command, programs }),
         ]
+    }
+
+    fn any_scope() -> impl Strategy<Value = Scope> {
+        let host = prop_oneof![Just("app.example"), Just("*.example.com"), Just("[::1]")];
+        let path = prop_oneof![Just("/*"), Just("/"), Just("/api/*"), Just("/users/{id}")];
+        let method = prop_oneof![Just("GET"), Just("PURGE")];
+        (vec(host, 0..3), path, vec(method, 0..3)).prop_map(|(hosts, path, methods)| Scope {
+            hosts: hosts.iter().map(|h| h.parse().expect("a host")).collect(),
+            path: path.parse().expect("a path"),
+            methods: methods
+                .iter()
+                .map(|m| m.parse().expect("a method"))
+                .collect(),
+        })
+    }
+
+    fn any_to() -> impl Strategy<Value = To> {
+        let fixed = (200..600_u16, "\\PC*").prop_map(|(status, body)| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let has_none = [204, 205, 304].contains(&status.as_u16());
+            let body = if has_none { String::new() } else { body };
+            To::Fixed(Fixed {
+                status,
+                media_type: match body.is_empty() {
+                    true => Fixed::MEDIA_TYPE.to_owned(),
+                    false => "text/html".to_owned(),
+                },
+                body,
+            })
+        });
+        let redirect = select(&Redirect::STATUSES).prop_map(|status| {
+            let to = "https://{host}{path_and_query}".parse().expect("a target");
+            To::Redirect(Redirect { status, to })
+        });
+        let is_request = |spec: &Spec| spec.stands_on(Carries::Request);
+        let service = any_service().prop_filter("requests", is_request);
+        prop_oneof![fixed, redirect, service.prop_map(To::Service)]
+    }
+
+    fn any_fields() -> impl Strategy<Value = Fields> {
+        let name = || select(vec!["x-a", "server", "vary"]);
+        let rules = (0..3_u8, name(), "[!-~]([ -~]*[!-~])?");
+        vec(rules, 0..6).prop_map(|rules| {
+            let fields = Fields::new();
+            rules.iter().fold(fields, |fields, (way, name, value)| {
+                match way {
+                    0 => fields.remove(name),
+                    1 => fields.set(name, value),
+                    _ => fields.add(name, value),
+                }
+                .expect("a rule")
+            })
+        })
+    }
+
+    fn any_access() -> impl Strategy<Value = Access> {
+        let ranges = || vec(select(vec!["10.0.0.0/8", "::1", "2001:db8::/32"]), 0..3);
+        let users = || {
+            let user = |(name, secret): (String, String)| User {
+                name,
+                secret: Secret::new(secret),
+            };
+            proptest::collection::btree_map("[a-zé .]{1,9}", "[!-~]{1,20}", 0..3)
+                .prop_map(move |users| users.into_iter().map(user).collect())
+        };
+        let names = option::of(vec("[a-z@]{1,9}", 0..3));
+        let certificates = names.prop_map(|names| Some(Certificates { names: names? }));
+        (ranges(), ranges(), users(), users(), certificates).prop_map(
+            |(allow, deny, users, tokens, certificates)| {
+                let parsed = |texts: Vec<&str>| {
+                    let ranges = texts.iter().map(|t| t.parse().expect("a range"));
+                    ranges.collect::<Vec<Range>>()
+                };
+                Access {
+                    addresses: Addresses {
+                        allow: parsed(allow),
+                        deny: parsed(deny),
+                    },
+                    certificates,
+                    users,
+                    tokens,
+                    login: None,
+                }
+            },
+        )
+    }
+
+    fn any_cors() -> impl Strategy<Value = Cors> {
+        let names = || vec(select(vec!["x-a", "x-b"]), 0..3);
+        let age = option::of((0..100_000_u64).prop_map(Duration::from_secs));
+        let origins = vec(select(vec!["https://a.example", "http://b:1"]), 1..3);
+        (origins, names(), names(), any::<bool>(), age).prop_map(
+            |(origins, headers, expose, credentials, max_age)| {
+                let names =
+                    |names: Vec<&str>| names.iter().map(|n| n.parse().expect("it")).collect();
+                Cors {
+                    origins: origins.into_iter().map(str::to_owned).collect(),
+                    methods: Vec::new(),
+                    headers: names(headers),
+                    expose: names(expose),
+                    credentials,
+                    max_age,
+                }
+            },
+        )
+    }
+
+    fn any_route() -> impl Strategy<Value = Route> {
+        let rate = (1..u32::MAX, any_duration(), 1..u32::MAX, select(&By::ALL));
+        let rate = rate.prop_map(|(requests, every, burst, by)| Rate {
+            requests,
+            every,
+            burst,
+            by,
+        });
+        let bytes = || 1..1_u64 << 60;
+        let compression = bytes().prop_map(|min_bytes| Compression { min_bytes });
+        let strip = any::<bool>();
+        let some = (
+            option::of(rate),
+            option::of(compression),
+            option::of(any_cors()),
+        );
+        let rest = (
+            option::of(bytes()),
+            any_fields(),
+            any_fields(),
+            any_access(),
+        );
+        (any_scope(), any_to(), strip, some, rest).prop_map(
+            |(scope, to, strip, (rate, compression, cors), rest)| {
+                let (body_bytes, request, response, access) = rest;
+                let is_below = scope.path.always_begins_with("/api");
+                let layers = Layers {
+                    strip: (strip && is_below).then(|| "/api".to_owned()),
+                    request,
+                    response,
+                    body_bytes,
+                    access,
+                    rate,
+                    compression,
+                    cors,
+                };
+                Route { scope, layers, to }
+            },
+        )
+    }
+
+    /// Routes, on endpoints that have ports of their own, from `first` on.
+    fn any_router(first: usize) -> impl Strategy<Value = Server> {
+        let identity = ClientAuth::Optional("ca.pem".into());
+        (vec(any_route(), 1..4), any_limits()).prop_map(move |(routes, limits)| {
+            let listen = ["http", "https"].iter().zip(first..);
+            let listen = listen.map(|(scheme, port)| format!("{scheme}://[::1]:{port}"));
+            Server {
+                name: format!("edge{first}"),
+                listen: listen
+                    .map(|url| url.parse().expect("an endpoint"))
+                    .collect(),
+                answers: Answers::Routes(routes),
+                model: Model::Async,
+                tls: ServerTls {
+                    identity: None,
+                    clients: identity.clone(),
+                },
+                origins: Vec::new(),
+                limits,
+            }
+        })
     }
 
     fn any_tls() -> impl Strategy<Value = ServerTls> {
@@ -420,7 +641,7 @@ mod tests {
                 Server {
                     name: format!("{name}{first}"),
                     listen: schemes.enumerate().map(endpoint).collect(),
-                    service,
+                    answers: Answers::Service(service),
                     model,
                     tls,
                     origins: origins.into_iter().map(str::to_owned).collect(),
@@ -433,7 +654,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_parses_to_the_same_plan(
-            servers in (any_server(1), any_server(100), any_server(200), 1..=3_usize)
+            servers in (any_server(1), any_router(100), any_server(200), 1..=3_usize)
         ) {
             let (a, b, c, n) = servers;
             let plan = Plan { servers: [a, b, c].into_iter().take(n).collect() };
@@ -443,6 +664,29 @@ mod tests {
                 Err(report) => prop_assert!(false, "{}\n{}", report.lines(), text),
             }
         }
+    }
+
+    #[test]
+    fn routes_are_written_as_people_write_them() {
+        let text = "[server.edge]\nlisten = \"http://:8080\"\n\
+            [[server.edge.route]]\npath = \"/api/*\"\nservice = \"echo\"\nrate.requests = 10\n\
+            response.set.x-a = \"b\"\n\
+            [[server.edge.route]]\nredirect = \"/api\"\n";
+        let (plan, _) = parse("a", text).expect("a plan");
+        let toml = plan.to_toml();
+        let routes = toml.find("[[").map(|at| &toml[at..]);
+        let printed = "\
+[[server.edge.route]]
+path = \"/api/*\"
+service = \"echo\"
+response.set.x-a = \"b\"
+rate = { requests = 10, every = \"1s\", burst = 10, by = \"address\" }
+
+[[server.edge.route]]
+redirect = { to = \"/api\", status = 307 }
+
+";
+        assert!(routes.is_some_and(|r| r.starts_with(printed)), "{toml}");
     }
 
     #[test]

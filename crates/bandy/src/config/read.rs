@@ -160,6 +160,14 @@ fn first_open(table: &Table, text: &str, unclosed: &[usize]) -> Option<usize> {
     };
     let here = |(_, value): &(Key, Value)| match (&value.data, &value.origin) {
         _ if unclosed.is_empty() => None,
+        // `[[a.b]]`, whose place is not one pair of brackets.
+        (Data::List(items), Origin::File(span)) if text[span.start..].starts_with("[[") => {
+            let inner = items.iter().filter_map(|item| match &item.data {
+                Data::Table(table) => first_open(table, text, unclosed),
+                _ => None,
+            });
+            inner.min()
+        }
         (Data::List(_), Origin::File(span)) => is_open(span, ']').then_some(span.start),
         (Data::Table(_), Origin::File(span)) if text[span.start..].starts_with('{') => {
             is_open(span, '}').then_some(span.start)

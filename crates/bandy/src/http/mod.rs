@@ -14,6 +14,7 @@
 //! | requests that another site's page made | [`same_origin`] |
 //! | which service answers, and on which conditions | [`router`] |
 //! | leaving HTTP for another protocol on the same connection | [`Switch`] |
+//! | WebSocket at a path of an HTTP server | [`websocket`] |
 
 pub mod body;
 pub mod client;
@@ -25,6 +26,7 @@ pub mod same_origin;
 pub mod server;
 mod switch;
 mod tower;
+mod websocket;
 
 pub use ::http::uri::InvalidUri;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -36,6 +38,7 @@ pub use router::{Route, Router};
 pub use server::Http;
 pub use switch::Switch;
 pub use tower::{Tower, tower};
+pub use websocket::websocket;
 
 /// A request, with its body still to come.
 pub type Request = ::http::Request<Body>;

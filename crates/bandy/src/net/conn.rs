@@ -258,6 +258,10 @@ impl Conn {
         })
     }
 
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
     /// Whether to read and write, or to receive and send.
     pub fn framing(&self) -> Framing {
         match &self.io {

@@ -3,18 +3,21 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::{Sink, SinkExt, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as WsMessage, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as WsMessage, Role, WebSocketConfig};
 
-use super::conn::{Message, Meter};
+use super::conn::{Conn, Message, Meter};
+use super::io::Io;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Side};
 
@@ -133,6 +136,25 @@ fn refusal(status: StatusCode, what: &str) -> ErrorResponse {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(what.len()));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// The step for a connection whose handshake was done by HTTP: from behind its 101 on, it carries messages.
+///
+/// # Errors
+/// None of its own.
+pub async fn upgraded(conn: Conn) -> Result<Conn> {
+    let message_bytes = conn.message_bytes();
+    let upgrade = async |io, _: Arc<Meter>| {
+        let config = Some(config(message_bytes));
+        let stream = WebSocketStream::from_raw_socket(io, Role::Server, config).await;
+        Ok((Io::Ws(Box::new(Socket::new(stream))), None))
+    };
+    conn.step(upgrade).await
+}
+
+/// What answers a handshake's `Sec-WebSocket-Key` (RFC 6455, section 4.2.2).
+pub fn accept_key(key: &[u8]) -> String {
+    derive_accept_key(key)
 }
 
 /// The asking role. The handshake's deadline is the caller's.

@@ -1,9 +1,10 @@
-//! A text to whoever connects.
+//! A text to whoever connects or asks.
 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use crate::error::Result;
+use crate::http::{Request, Response, StatusCode, typed};
 use crate::net::conn::{Conn, Framing, Message};
 use crate::service::Service;
 
@@ -40,5 +41,14 @@ impl Service<Conn> for Greet {
         }
         conn.close().await;
         Ok(())
+    }
+}
+
+impl Service<Request> for Greet {
+    type Out = Response;
+
+    async fn call(&self, _: Request) -> Result<Response> {
+        let media_type = "text/plain; charset=utf-8";
+        Ok(typed(StatusCode::OK, media_type, self.line.clone()))
     }
 }

@@ -1,5 +1,8 @@
 //! The services that come with Bandy, one a file, and what each can stand on.
 
+pub mod answers;
+pub mod api;
+mod build;
 pub mod chargen;
 pub mod discard;
 pub mod echo;
@@ -13,11 +16,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::endpoint::Carries;
-use crate::error::{Error, Kind, Result, Side};
 use crate::net::Messages;
-use crate::net::conn::Conn;
-use crate::service::BoxService;
-use template::Template;
+
+pub use answers::{Answers, Route, To};
+pub use build::{Needs, build};
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.
@@ -72,36 +74,23 @@ impl Spec {
         }
     }
 
+    /// Whether the service of this name answers requests.
+    pub fn answers_requests(name: &str) -> bool {
+        !matches!(name, "discard" | "chargen" | "exec")
+    }
+
     /// Whether the service makes sense on what an endpoint's scheme carries.
     pub fn stands_on(&self, carries: Carries) -> bool {
-        use Carries::{Datagram, Message, Stream};
+        use Carries::{Datagram, Message, Request, Stream};
         match self {
-            Spec::Echo | Spec::Reply { .. } => matches!(carries, Stream | Datagram | Message),
-            Spec::Greet { .. } | Spec::Exec { .. } => matches!(carries, Stream | Message),
+            Spec::Echo | Spec::Reply { .. } => {
+                matches!(carries, Stream | Datagram | Message | Request)
+            }
+            Spec::Greet { .. } => matches!(carries, Stream | Message | Request),
+            Spec::Exec { .. } => matches!(carries, Stream | Message),
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),
         }
     }
-}
-
-/// Makes the service that a spec describes.
-///
-/// # Errors
-/// What only the machine can tell: that there is no such program. And a template that is none, where no configuration
-/// checked it before.
-pub fn build(spec: &Spec) -> Result<BoxService<Conn>> {
-    Ok(match spec {
-        Spec::Echo => BoxService::new(echo::Echo),
-        Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
-        Spec::Reply { template, pause } => {
-            let template = Template::parse(template).map_err(|e| {
-                Error::new(Kind::Usage, Side::Local, "reading the template").because(e)
-            })?;
-            BoxService::new(reply::Reply::new(template, *pause))
-        }
-        Spec::Discard => BoxService::new(discard::Discard),
-        Spec::Chargen => BoxService::new(chargen::Chargen),
-        Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
-    })
 }
 
 impl fmt::Display for Spec {

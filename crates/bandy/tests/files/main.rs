@@ -1,5 +1,6 @@
 //! The files service, asked directly: requests in, responses out.
 
+mod connection;
 mod listing;
 mod reading;
 mod root;

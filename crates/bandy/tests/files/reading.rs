@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bandy::http::{Body, Method};
+use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use crate::{Site, run};
@@ -309,6 +310,29 @@ fn a_file_that_changed_is_seen() {
         while site.get("/a.txt").await.status != 404 {
             assert!(since.elapsed() < Duration::from_secs(5));
             tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn what_is_in_memory_is_answered_at_once() {
+    run(async {
+        let site = Site::new();
+        site.file("a.txt", "here");
+        let since = Instant::now();
+        loop {
+            let asked = crate::request("GET", "/a.txt", &[], Body::empty());
+            let answer = site.response(asked);
+            // Ready when it is first looked at: it waited for nobody, no other thread among them.
+            if let Some(response) = answer.now_or_never() {
+                assert_eq!(response.status(), 200);
+                break;
+            }
+            site.get("/a.txt").await.is(200);
+            assert!(
+                since.elapsed() < bandy_testkit::PATIENCE,
+                "it is never kept"
+            );
         }
     });
 }

@@ -40,6 +40,36 @@ fn put_get_replace_delete() {
 }
 
 #[test]
+fn what_is_written_on_one_thread_is_seen_on_all() {
+    let site = &Site::writable();
+    let meet = &std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for n in 0..12 {
+                    let state = format!("state {n}");
+                    if thread == n % 4 {
+                        run(async {
+                            let put = site.put("/a", &[], state.clone()).await;
+                            assert!(put.status.is_success(), "{put:?}");
+                            // Old enough to be kept by all.
+                            while site.get("/a").await.field("etag").starts_with("W/") {
+                                tokio::task::yield_now().await;
+                            }
+                        });
+                    }
+                    meet.wait();
+                    for _ in 0..5 {
+                        run(async { assert_eq!(site.get("/a").await.is(200).text(), state) });
+                    }
+                    meet.wait();
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn what_is_kept_of_a_file_that_is_replaced() {
     use std::os::unix::fs::PermissionsExt;
     run(async {

@@ -4,6 +4,7 @@
 //! partial writes in `net/pump.rs`.
 
 mod endpoint;
+mod http1;
 mod line;
 mod messages;
 mod template;

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use bandy::state::{Batch, Expect, Store};
-use bandy_testkit::noise;
+use bandy::state::{Batch, Expect, Store, tail};
+use bandy_testkit::{noise, within};
 use rusqlite::Connection;
 
 use crate::{open, whole};
@@ -34,22 +34,64 @@ async fn what_was_acknowledged_survives_being_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
-        let seed = noise(round as u64, 2);
-        let after = 1 + usize::from(seed[0]) + usize::from(seed[1] % 2) * 256;
-        let new = acknowledged_before_the_kill(folder.path(), after);
-        assert!(new.len() >= after);
-        acknowledged.extend(new);
-
+        acknowledged.extend(killed(folder.path(), round));
         let store = open(folder.path().join("a.db"));
         check(&*store, &acknowledged).await;
         store.close().await.expect("closed");
-        assert_intact(&folder.path().join("a.db"));
-        let copy = folder.path().join("copy.db");
-        if copy.exists() {
-            assert_intact(&copy);
-            let copy = open(copy);
-            check(&*copy, &[]).await;
+        check_files(folder.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn another_process_that_is_killed_harms_nobody_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path().join("a.db"));
+    let mut acknowledged = Vec::new();
+    let mut tail = tail(store.clone(), "0", 0);
+    for round in 0..ROUNDS {
+        let path = folder.path().to_owned();
+        let mut killing = tokio::task::spawn_blocking(move || killed(&path, round));
+        loop {
+            let before = tail.seq();
+            tokio::select! {
+                entry = tail.next() => assert_eq!(entry.expect("an entry").seq, before + 1),
+                done = &mut killing => break acknowledged.extend(done.expect("killed")),
+            }
         }
+        let last = store.last("0").await.expect("a last one");
+        for seq in tail.seq() + 1..=last {
+            let entry = within("what is left of the log", tail.next()).await;
+            assert_eq!(entry.expect("an entry").seq, seq);
+        }
+        check(&*store, &acknowledged).await;
+        check_files(folder.path()).await;
+        // What this one writes goes between.
+        store
+            .put("between", round.to_string().into(), Expect::Anything)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// What another process acknowledged in this round before it was killed.
+fn killed(folder: &Path, round: usize) -> Vec<Acknowledged> {
+    let seed = noise(round as u64, 2);
+    let after = 1 + usize::from(seed[0]) + usize::from(seed[1] % 2) * 256;
+    let acknowledged = acknowledged_before_the_kill(folder, after);
+    assert!(acknowledged.len() >= after);
+    acknowledged
+}
+
+/// The database is sound, and so is a copy that may have been made.
+async fn check_files(folder: &Path) {
+    assert_intact(&folder.join("a.db"));
+    let copy = folder.join("copy.db");
+    if copy.exists() {
+        assert_intact(&copy);
+        let copy = open(copy);
+        check(&*copy, &[]).await;
+        copy.close().await.expect("closed");
     }
 }
 

@@ -51,6 +51,22 @@ async fn only_its_owner_may_read_it() {
 }
 
 #[tokio::test]
+async fn many_may_open_a_new_file_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || open(path))
+        })
+        .collect();
+    for (n, handle) in (1..).zip(opening) {
+        let store = handle.join().unwrap();
+        assert_eq!(store.append("log", "".into()).await.unwrap(), n);
+    }
+}
+
+#[tokio::test]
 async fn two_handles_are_one_store() {
     let store = sqlite(StoreLimits::default());
     let again = store.again();
@@ -145,6 +161,9 @@ async fn a_copy_never_replaces_the_store_itself() {
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Io);
     assert_eq!(store.last("log").await.unwrap(), 1);
+    store.close().await.unwrap();
+    let error = store.backup(&store.path("copy.db")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Closed);
     let forgetful = state::open("memory:").unwrap();
     let error = forgetful.backup(&store.path("copy.db")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);

@@ -51,6 +51,7 @@ hold! {
     a_hint_comes_after_the_entry;
     what_is_beyond_the_limits_is_refused with small_values();
     writes_wait_for_room with small_queue();
+    who_goes_away_takes_nothing_along with small_queue();
     a_closed_store_says_so;
 }
 
@@ -484,6 +485,27 @@ async fn writes_wait_for_room(store: Fresh) {
     }
     writes.join_all().await;
     assert_eq!(whole(&**store, "log").await.len(), 50);
+}
+
+async fn who_goes_away_takes_nothing_along(store: Fresh) {
+    // Dropped before they were polled, while they wait for room, and while they are being written.
+    let mut seen = 0;
+    for round in 0..30 {
+        let mut writes = appenders(&store, 5, 1);
+        for _ in 0..round % 3 {
+            tokio::task::yield_now().await;
+        }
+        writes.abort_all();
+        while writes.join_next().await.is_some() {}
+        let reading = store.read("log", 0, 10);
+        drop(reading);
+        let last = store.append("log", "0:0".into()).await.unwrap();
+        assert!(last > seen);
+        seen = last;
+    }
+    let entries = whole(&**store, "log").await;
+    assert!((30..=180).contains(&entries.len()));
+    assert_eq!(entries.len() as u64, seen);
 }
 
 async fn a_closed_store_says_so(store: Fresh) {

@@ -32,7 +32,9 @@ impl Fields {
     /// # Errors
     /// As [`Fields::remove`], and a value that cannot be sent.
     pub fn set(mut self, name: &str, value: &str) -> Result<Fields, FieldError> {
-        self.set.push(field(name, value)?);
+        let (name, value) = field(name, value)?;
+        self.set.retain(|(set, _)| *set != name);
+        self.set.push((name, value));
         Ok(self)
     }
 
@@ -41,7 +43,11 @@ impl Fields {
     /// # Errors
     /// As [`Fields::set`].
     pub fn add(mut self, name: &str, value: &str) -> Result<Fields, FieldError> {
-        self.add.push(field(name, value)?);
+        let field = field(name, value)?;
+        // Beside those of its name, whose order matters.
+        let last = self.add.iter().rposition(|(name, _)| *name == field.0);
+        self.add
+            .insert(last.map_or(self.add.len(), |at| at + 1), field);
         Ok(self)
     }
 

@@ -157,6 +157,11 @@ impl Sending<'_> {
                     }
                 }
                 match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Err(e))) => {
+                        // What there was of it is sent, and its end is not.
+                        let _ = self.wire.poll_flush(cx)?;
+                        return Poll::Ready(Err(e));
+                    }
                     Poll::Ready(frame) => frames.take(self.wire, frame.transpose()?)?,
                     Poll::Pending => {
                         let is_sent = self.wire.poll_flush(cx)?.is_ready();

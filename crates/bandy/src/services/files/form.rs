@@ -11,7 +11,7 @@ use multer::{Constraints, Field, Multipart, SizeLimit};
 use super::path::{self, Path};
 use super::staged::{Place, Staged, too_large};
 use super::stop::{Stop, on_a_thread, problem};
-use super::{Inner, origin, redirect};
+use super::{Inner, redirect};
 use crate::error::Error;
 use crate::http::{Body, HeaderMap, HeaderValue, Problem, Response, StatusCode, header};
 
@@ -20,7 +20,6 @@ const FILES_MAX: usize = 100;
 
 /// Answers a POST.
 pub(super) async fn post(inner: &Arc<Inner>, head: Parts, body: Body) -> Result<Response, Stop> {
-    origin::check(&head, &inner.options.origins)?;
     let folder = inner.path(head.uri.path())?;
     if !folder.is_folder() {
         return Ok(inner.allow(StatusCode::METHOD_NOT_ALLOWED));

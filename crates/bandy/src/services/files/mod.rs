@@ -24,6 +24,14 @@
 //! A tag is made of the file's time stamp (in nanoseconds), length and inode. Two writes within one tick of the system's
 //! clock could share it, so for the first 20 ms after a write (two seconds on a file system without fractions) it is weak.
 //!
+//! # Uploads
+//!
+//! A file is written beside its place under a hidden name, brought to the disk, and then renamed. A condition (`If-Match`,
+//! `If-None-Match: *`) is looked at before its body is asked for and again at the end, alone. What a process that was
+//! killed leaves of it is removed a day later, when something is uploaded to that folder.
+//!
+//! A browser's page of another site is refused: see [`Options::origins`].
+//!
 //! # Uploads that break off
 //!
 //! A PUT with `Content-Range: bytes FIRST-LAST/TOTAL` continues at FIRST what an earlier one began; what arrived is kept
@@ -60,9 +68,12 @@ use std::thread::available_parallelism;
 
 use ::http::request::Parts;
 use rustix::io::Errno;
+use tokio::sync::Semaphore;
 
 use crate::error::{Error, Kind, Plain, Result, Side};
-use crate::http::{Body, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use crate::http::{
+    Body, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, same_origin,
+};
 use crate::service::Service;
 use answer::answer;
 use cache::{Cache, Known};
@@ -143,6 +154,8 @@ struct Inner {
     cache: Cache,
     /// Held from looking at what an upload replaces until it is replaced.
     replacing: Mutex<()>,
+    /// Listings that may be made at once.
+    listings: Arc<Semaphore>,
     /// When what was left behind was last looked for.
     swept: Mutex<Option<std::time::Instant>>,
 }
@@ -183,6 +196,7 @@ impl Files {
             cache: Cache::new(options.cache_bytes, threads),
             options,
             replacing: Mutex::new(()),
+            listings: Arc::new(Semaphore::new(listing::AT_ONCE)),
             swept: Mutex::new(None),
         })))
     }
@@ -272,6 +286,18 @@ impl Service<Request> for Files {
     async fn call(&self, request: Request) -> Result<Response> {
         if let Some(response) = self.quick(&request) {
             return Ok(response);
+        }
+        let Options {
+            upload,
+            delete,
+            ref origins,
+            ..
+        } = self.0.options;
+        if same_origin::changes_something(request.method())
+            && (upload || delete)
+            && let Err(stop) = origin::check(&request, origins)
+        {
+            return stop.into_result();
         }
         let (head, body) = request.into_parts();
         Box::pin(self.answer(head, body))

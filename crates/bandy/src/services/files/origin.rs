@@ -1,68 +1,37 @@
 //! Whether a browser was made to change files by a page that has no business here.
 //!
-//! A browser sends a form to wherever a page says, and says where the page came from: in `Sec-Fetch-Site`, and in
-//! `Origin`. Programs send neither and are not concerned. At a loopback listener the page's being from the same host
+//! Nothing has to be remembered for a site to let somebody write here, so every change is looked at. At a loopback listener the page's being from the same host
 //! is not enough: a name that an attacker owns can be made to resolve there (DNS rebinding).
 
 use std::net::IpAddr;
 
-use ::http::request::Parts;
-
-use super::stop::{Stop, problem};
-use crate::http::{Downstream, StatusCode, header};
+use super::stop::Stop;
+use crate::http::{Downstream, Problem, Request, StatusCode, header, same_origin};
 
 /// Refuses a change that another site's page asks for. `allowed` are origins as browsers write them.
-pub(super) fn check(head: &Parts, allowed: &[String]) -> Result<(), Stop> {
-    match is_ours(head, allowed) {
-        true => Ok(()),
-        false => Err(problem(
-            StatusCode::FORBIDDEN,
-            "a page of another site may not change files here",
-        )),
-    }
-}
-
-fn is_ours(head: &Parts, allowed: &[String]) -> bool {
-    let site = head.headers.get("sec-fetch-site");
-    let origin = head.headers.get(header::ORIGIN);
-    if site.is_none() && origin.is_none() {
-        return true;
+pub(super) fn check(request: &Request, allowed: &[String]) -> Result<(), Stop> {
+    let fields = request.headers();
+    let origin = fields.get(header::ORIGIN);
+    if origin.is_none() && !fields.contains_key("sec-fetch-site") {
+        return Ok(());
     }
     let origin = origin.map(|value| value.to_str().unwrap_or_default());
-    if origin.is_some_and(|o| {
-        allowed
-            .iter()
-            .any(|a| a == "*" || a.eq_ignore_ascii_case(o))
-    }) {
-        return true;
+    let is = |a: &String| a == "*" || origin.is_some_and(|o| a.eq_ignore_ascii_case(o));
+    if allowed.iter().any(is) {
+        return Ok(());
     }
-    let host = match head.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let host = head.headers.get(header::HOST);
-            host.and_then(|host| host.to_str().ok()).unwrap_or_default()
-        }
-    };
-    let is_same_site = site.is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
-    let is_same_host = origin.is_none_or(|origin| {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_some_and(|authority| is_same(authority, host))
-    });
-    is_same_site && is_same_host && (!is_loopback(head) || is_this_machine(host))
+    same_origin::check(request)?;
+    let host = same_origin::authority(request).unwrap_or_default();
+    match is_loopback(request) && !is_this_machine(host) {
+        false => Ok(()),
+        true => Err(Problem::new(StatusCode::FORBIDDEN)
+            .detail("pages of other names than this machine's may not change files here")
+            .into()),
+    }
 }
 
-fn is_same(a: &str, b: &str) -> bool {
-    let plain = |authority: &str| {
-        let ports = [":80", ":443"];
-        let shorter = ports.iter().find_map(|port| authority.strip_suffix(port));
-        shorter.unwrap_or(authority).to_ascii_lowercase()
-    };
-    plain(a) == plain(b)
-}
-
-fn is_loopback(head: &Parts) -> bool {
-    let downstream = head.extensions.get::<Downstream>();
-    let address = downstream.and_then(|d| d.endpoint().socket_addr());
+fn is_loopback(request: &Request) -> bool {
+    let address = Downstream::of(request).and_then(|d| d.endpoint().socket_addr());
     address.is_some_and(|address| address.ip().is_loopback())
 }
 
@@ -114,9 +83,10 @@ mod tests {
             for (name, value) in *fields {
                 request = request.header(*name, *value);
             }
-            let (head, ()) = request.body(()).expect("a request").into_parts();
+            let request = request.body(crate::http::Body::empty()).expect("a request");
             let allowed = ["https://friend.example".to_owned()];
-            assert_eq!(is_ours(&head, &allowed), *expected, "{fields:?}");
+            let is_ours = check(&request, &allowed).is_ok();
+            assert_eq!(is_ours, *expected, "{fields:?}");
         }
     }
 }

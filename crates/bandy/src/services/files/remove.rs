@@ -6,17 +6,16 @@ use ::http::request::Parts;
 use rustix::fs::{self, AtFlags, FileType};
 use rustix::io::Errno;
 
+use super::Inner;
 use super::condition::{Verdict, judge};
 use super::page::{now, validators};
 use super::path::Path;
 use super::root::Kind;
 use super::stop::{Stop, missing, on_a_thread, problem};
-use super::{Inner, origin};
 use crate::http::{HeaderMap, Problem, Response, StatusCode};
 
 /// Answers a DELETE.
 pub(super) async fn delete(inner: &Arc<Inner>, head: Parts) -> Result<Response, Stop> {
-    origin::check(&head, &inner.options.origins)?;
     let path = inner.path(head.uri.path())?;
     if path.is_root() {
         return Err(problem(StatusCode::FORBIDDEN, "the root stays"));

@@ -1,7 +1,8 @@
 //! Uploads that may break off: PUT with `Content-Range` (RFC 9110, section 14.5), which continues where HEAD says.
 //!
 //! What has arrived lies beside the file's place, under a name made of the file's own, for a day after its last byte.
-//! One upload of a file goes on at a time; the system's lock on what lies there says whose.
+//! One upload of a file goes on at a time; the system's lock on what lies there says whose. That the parts are of one file
+//! is the client's to see to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,8 @@ pub(super) async fn put(
     if staged.len() == range.total {
         return upload::finish(inner, staged, place, asked).await;
     }
+    // What is said to be here stays, also when the power fails.
+    let staged = on_a_thread(move || staged.sync().map(|()| staged)).await?;
     let mut response = crate::http::empty(StatusCode::ACCEPTED);
     let offset = HeaderValue::from(staged.len());
     response.headers_mut().insert(UPLOAD_OFFSET, offset);

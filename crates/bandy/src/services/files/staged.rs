@@ -16,7 +16,7 @@ use super::path::{Path, RESERVED};
 use super::root::{Kind, State};
 use super::stop::{Stop, on_a_thread, problem};
 use crate::error::{Error, Kind as Sort, Plain, Side};
-use crate::http::{Body, HeaderMap, Problem, StatusCode};
+use crate::http::{Body, HeaderMap, Problem, StatusCode, header};
 
 /// How much is gathered before a thread writes it. Bytes.
 const GATHERED: usize = 256 << 10;
@@ -194,6 +194,11 @@ impl Staged {
         Ok(())
     }
 
+    /// What is written is on the disk. Waits for it.
+    pub(super) fn sync(&self) -> Result<(), Stop> {
+        self.file.sync_all().map_err(failed)
+    }
+
     /// Puts it in its place, if a request with these fields still may. Waits for the disk; afterwards the file is
     /// there, also when the power fails.
     pub(super) fn put(
@@ -202,24 +207,22 @@ impl Staged {
         place: &Place,
         asked: &HeaderMap,
     ) -> Result<Done, Stop> {
-        self.file.sync_all().map_err(failed)?;
-        {
-            let _alone = inner
-                .replacing
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let old = place.check(inner, asked)?;
-            if let Some(old) = &old {
-                fs::fchmod(&self.file, old.permissions())?;
-            }
-            let is_new = old.is_none();
-            self.rename(place, is_new && asked.contains_key("if-none-match"))?;
-            self.rubbish.take().into_iter().for_each(Rubbish::keep);
-            inner.cache.written();
-            let state = State::of(&*self.file)?;
-            fs::fsync(&self.folder)?;
-            Ok(Done { is_new, state })
+        self.sync()?;
+        let _alone = inner
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = place.check(inner, asked)?;
+        if let Some(old) = &old {
+            fs::fchmod(&self.file, old.permissions())?;
         }
+        let is_new = old.is_none();
+        self.rename(place, is_new && asked.contains_key(header::IF_NONE_MATCH))?;
+        self.rubbish.take().into_iter().for_each(Rubbish::keep);
+        inner.cache.written();
+        let state = State::of(&*self.file)?;
+        fs::fsync(&self.folder)?;
+        Ok(Done { is_new, state })
     }
 
     /// Where it must be new, the system holds that against other programs as well, if it can.

@@ -7,12 +7,11 @@ use ::http::request::Parts;
 use super::page::{fields_of, grain, now, validators};
 use super::staged::{Done, Place, Staged, too_large};
 use super::stop::{Stop, on_a_thread, problem};
-use super::{Inner, origin, resume};
+use super::{Inner, resume};
 use crate::http::{Body, HeaderMap, Response, StatusCode, header};
 
 /// Answers a PUT.
 pub(super) async fn put(inner: &Arc<Inner>, head: Parts, mut body: Body) -> Result<Response, Stop> {
-    origin::check(&head, &inner.options.origins)?;
     let path = inner.path(head.uri.path())?;
     if path.is_folder() {
         return Err(problem(StatusCode::CONFLICT, "a folder cannot be put"));

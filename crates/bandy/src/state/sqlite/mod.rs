@@ -4,6 +4,8 @@
 //! when the disk has it (`synchronous = FULL`), and a reader that begins after that sees it. Other processes may have the
 //! same file open.
 
+mod connect;
+mod copy;
 mod failures;
 mod queue;
 mod reader;
@@ -11,33 +13,24 @@ mod schema;
 mod writer;
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, Row};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use self::failures::{Failures, absolute, sorted};
+use self::failures::{Failures, absolute};
 use self::queue::{Queue, Taken};
-use self::schema::Refused;
 use self::writer::{Asked, Writer};
 use super::hints::Hints;
 use super::room::Room;
 use super::{Batch, Committed, Conflict, Entry, Later, Record, Store, closed, history_lost};
-use crate::error::{Error, Kind, Plain, Result, Side};
+use crate::error::Result;
 use crate::limits::StoreLimits;
-use crate::net::ca::files;
 
 /// Connections that read. More of them would wait for the same disk; what is in memory takes microseconds.
 const READERS: usize = 4;
-/// Statements that a connection keeps prepared: more than there are.
-const STATEMENTS: usize = 32;
-/// The write-ahead log is cut to this once it has grown beyond, by a long read or a large batch.
-const JOURNAL_BYTES: i64 = 64 << 20;
 
 /// Work for a connection that reads.
 type Question = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -60,8 +53,8 @@ impl Sqlite {
         let path = &absolute(path, &format!("opening the store {}", path.display()))?;
         let path: Arc<Path> = path.as_path().into();
         let failures = Failures { path: path.clone() };
-        create(&path).map_err(|e| failures.of_system("opening", e))?;
-        let (db, seen) = connect_writer(&path, &limits).map_err(|e| failures.refused(&e))?;
+        connect::create(&path).map_err(|e| failures.of_system("opening", e))?;
+        let (db, seen) = connect::writer(&path, &limits).map_err(|e| failures.refused(&e))?;
         let (alive, threads) = mpsc::channel(1);
         let store = Sqlite {
             path: path.clone(),
@@ -74,7 +67,7 @@ impl Sqlite {
             limits,
         };
         for n in 1..=READERS {
-            let db = connect_reader(&path, &store.limits)
+            let db = connect::reader(&path, &store.limits)
                 .map_err(|e| failures.of_sqlite("opening", &e))?;
             let (queue, alive) = (store.reads.clone(), alive.clone());
             store.start(format!("state-read-{n}"), move || {
@@ -146,11 +139,14 @@ impl Sqlite {
 
     async fn copy(&self, to: &Path) -> Result<()> {
         let turn = self.backing_up.clone().lock_owned().await;
+        if self.writes.is_closed() {
+            return Err(closed(self.failures.act("backing up")));
+        }
         let (path, to) = (self.path.clone(), to.to_owned());
         let (failures, limits) = (self.failures.clone(), self.limits.clone());
         let (answer, answered) = oneshot::channel();
         self.start("state-backup".into(), move || {
-            let done = copy(&path, &to, &failures, &limits);
+            let done = copy::copy(&path, &to, &failures, &limits);
             // The next one may begin when its caller hears of this one's end.
             drop(turn);
             let _ = answer.send(done);
@@ -164,6 +160,8 @@ impl Sqlite {
         self.writes.close();
         // Nothing is ever sent: this is the end of every thread.
         self.threads.lock().await.recv().await;
+        // A copy that was begun becomes whole.
+        drop(self.backing_up.lock().await);
         self.hints.close();
         Ok(())
     }
@@ -269,107 +267,6 @@ fn answer_questions(mut db: Connection, queue: &Arc<Queue<Question>>) {
             Taken::Nothing => {}
             Taken::Closed => return,
         }
-    }
-}
-
-/// Makes an empty file where there is none.
-///
-/// One that is there must not be opened, not even to look at it: closing it again would give up every lock that this
-/// process holds on it, also those of another `Sqlite` on the same file (fcntl(2), "record locks").
-fn create(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(files::PRIVATE);
-    match options.open(path) {
-        Ok(file) => file.sync_all().and_then(|()| files::sync_parent(path)),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            let mode = fs::metadata(path)?.mode();
-            if mode & 0o077 != 0 {
-                let (path, mode) = (path.display(), mode & 0o7777);
-                tracing::warn!(%path, "the store can be read by others: mode {mode:04o}; chmod 600 keeps it private");
-            }
-            Ok(())
-        }
-        Err(e) => Err(e),
-    }
-}
-
-fn connect(path: &Path, limits: &StoreLimits) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI: a file's name is nothing but that. A connection belongs to one thread.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(limits.busy)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(db)
-}
-
-/// The connection that writes, and what it has seen of other ones' commits.
-fn connect_writer(path: &Path, limits: &StoreLimits) -> Result<(Connection, i64), Refused> {
-    let mut db = connect(path, limits)?;
-    schema::migrate(&mut db)?;
-    let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(Refused::NoWal);
-    }
-    // Every commit is on the disk before it is answered; the default of a database with a write-ahead log is not.
-    db.pragma_update(None, "synchronous", "full")?;
-    db.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
-    if let Some(bytes) = limits.file_bytes {
-        let page: u64 = db.pragma_query_value(None, "page_size", |row| number(row, 0))?;
-        let pages = bytes.div_ceil(page.max(1));
-        db.pragma_update(None, "max_page_count", integer(pages))?;
-    }
-    let seen = writer::data_version(&db)?;
-    Ok((db, seen))
-}
-
-fn connect_reader(path: &Path, limits: &StoreLimits) -> rusqlite::Result<Connection> {
-    let db = connect(path, limits)?;
-    db.pragma_update(None, "query_only", true)?;
-    Ok(db)
-}
-
-/// Writes the store as it is now to `to`.
-fn copy(path: &Path, to: &Path, failures: &Failures, limits: &StoreLimits) -> Result<()> {
-    let act = || format!("{} to {}", failures.act("backing up"), to.display());
-    let to = &absolute(to, &act())?;
-    let identity = |path: &Path| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-    if identity(to).is_some_and(|there| Some(there) == identity(path)) {
-        return Err(Error::new(Kind::Usage, Side::Local, act())
-            .because("that is the store itself")
-            .hint("name another file"));
-    }
-    let copied = files::replace_with(to, files::PRIVATE, |temporary| {
-        let Some(name) = temporary.to_str() else {
-            let error = Error::new(Kind::Usage, Side::Local, act());
-            return Err(CopyFailed::Known(error.because("its path is not UTF-8")));
-        };
-        // It only reads this file, but SQLite holds what it writes to be written by the same connection.
-        let db = connect(path, limits)?;
-        db.execute("VACUUM INTO ?1", [name])?;
-        Ok(())
-    });
-    copied.map_err(|failed| match failed {
-        CopyFailed::Known(error) => error,
-        CopyFailed::System(cause) => Error::new(Kind::Io, Side::Local, act()).because(Plain(cause)),
-        CopyFailed::Sqlite(cause) => sorted(act(), &cause),
-    })
-}
-
-enum CopyFailed {
-    Known(Error),
-    System(io::Error),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<io::Error> for CopyFailed {
-    fn from(cause: io::Error) -> CopyFailed {
-        CopyFailed::System(cause)
-    }
-}
-
-impl From<rusqlite::Error> for CopyFailed {
-    fn from(cause: rusqlite::Error) -> CopyFailed {
-        CopyFailed::Sqlite(cause)
     }
 }
 

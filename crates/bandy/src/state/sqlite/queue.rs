@@ -120,7 +120,71 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// Hands a job over; `false` when that has to wait.
+    fn push(queue: &Queue<u32>, work: u32, weight: usize) -> bool {
+        let pushed = queue.push(work, weight).now_or_never();
+        pushed.is_some_and(|pushed| pushed.is_ok())
+    }
+
+    fn take(queue: &Queue<u32>, max: usize) -> Vec<Job<u32>> {
+        match queue.take(max, Some(Duration::ZERO)) {
+            Taken::Jobs(jobs) => jobs,
+            Taken::Nothing | Taken::Closed => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn room_comes_back_when_a_job_is_done_and_not_when_it_is_taken() {
+        let queue = Queue::new(10);
+        assert!(push(&queue, 1, 6) && push(&queue, 2, 4) && !push(&queue, 3, 1));
+        let jobs = take(&queue, 1);
+        assert_eq!(jobs[0].work, 1);
+        assert!(!push(&queue, 3, 6));
+        drop(jobs);
+        assert!(push(&queue, 3, 6));
+        let rest: Vec<u32> = take(&queue, 9).iter().map(|job| job.work).collect();
+        assert_eq!(rest, [2, 3]);
+    }
+
+    #[test]
+    fn a_job_heavier_than_all_comes_alone() {
+        let queue = Queue::new(10);
+        assert!(push(&queue, 1, usize::MAX) && !push(&queue, 2, 1));
+        drop(take(&queue, 1));
+        assert!(push(&queue, 2, 1) && !push(&queue, 3, 11));
+    }
+
+    #[test]
+    fn what_is_in_a_closed_queue_is_still_given_out() {
+        let queue = Queue::new(10);
+        assert!(push(&queue, 1, 1));
+        queue.close();
+        assert!(!push(&queue, 2, 1));
+        assert_eq!(take(&queue, 9).len(), 1);
+        assert!(matches!(queue.take(9, None), Taken::Closed));
+    }
+
+    #[test]
+    fn a_nudge_ends_one_wait() {
+        let queue: Queue<u32> = Queue::new(10);
+        queue.nudge();
+        assert!(matches!(queue.take(9, None), Taken::Nothing));
+        let wait = Some(Duration::from_millis(1));
+        assert!(matches!(queue.take(9, wait), Taken::Nothing));
     }
 }

@@ -1,6 +1,6 @@
 //! How records and logs lie in the database, and how an older one becomes what this version knows.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 /// One step from each version to the next; the version is SQLite's `user_version`. Steps that were released never change.
 ///
@@ -50,6 +50,19 @@ pub(super) enum Refused {
     Failed(rusqlite::Error),
 }
 
+impl Refused {
+    /// Whether another connection was in the way, which passes.
+    pub(super) fn is_busy(&self) -> bool {
+        let Refused::Failed(cause) = self else {
+            return false;
+        };
+        matches!(
+            cause.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
 impl From<rusqlite::Error> for Refused {
     fn from(error: rusqlite::Error) -> Refused {
         Refused::Failed(error)
@@ -58,8 +71,13 @@ impl From<rusqlite::Error> for Refused {
 
 /// Brings a database to the present version, from none if need be: all steps or none.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), Refused> {
-    // Looked at before anything is written: what is not ours stays as it is.
-    check(db)?;
+    // Looked at before anything is written: what is not ours stays as it is, and what is needs no room on a full disk.
+    // As of one moment, or another process's steps could be half seen.
+    let before = db.transaction()?;
+    if check(&before)? == STEPS.len() {
+        return Ok(());
+    }
+    drop(before);
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been here between the two.
     let version = check(&tx)?;

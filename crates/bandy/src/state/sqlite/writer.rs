@@ -116,11 +116,6 @@ impl Writer {
 
     fn fail(&self, jobs: Vec<Job<Asked>>, failed: &Failed) {
         let (Failed::Outside(cause) | Failed::Inside(cause)) = failed;
-        tracing::warn!(
-            batches = jobs.len(),
-            "{}",
-            self.failures.of_sqlite("writing", cause)
-        );
         for job in jobs {
             let _ = job
                 .work

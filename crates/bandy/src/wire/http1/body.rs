@@ -1,9 +1,9 @@
 //! Bodies out of a stream of bytes, none of them copied.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 
-use super::syntax::{self, FieldLine};
-use super::{Bounds, Length, Reject, is_forbidden_trailer};
+use super::trailers::Trailers;
+use super::{Bounds, Length, Reject};
 
 /// A chunk's extensions say nothing that anybody understands.
 const EXTENSION_BYTES: usize = 256;
@@ -29,8 +29,8 @@ pub struct BodyDecoder {
     state: State,
     /// Bytes of extensions in all chunks so far.
     extensions: usize,
-    /// Of trailers that are not whole yet.
-    held: Vec<u8>,
+    /// Once they begin.
+    trailers: Option<Box<Trailers>>,
     bounds: Bounds,
 }
 
@@ -83,7 +83,7 @@ pub enum Step {
         /// Bytes that were taken.
         consumed: usize,
         /// The fields behind a chunked body, without those that have no place there
-        /// ([`is_forbidden_trailer`]).
+        /// ([`is_forbidden_trailer`](super::is_forbidden_trailer)).
         trailers: Option<HeaderMap>,
     },
 }
@@ -99,7 +99,7 @@ impl BodyDecoder {
                 Length::UntilClose => State::UntilClose,
             },
             extensions: 0,
-            held: Vec::new(),
+            trailers: None,
             bounds: *bounds,
         }
     }
@@ -237,37 +237,24 @@ impl BodyDecoder {
         Ok(State::Extension { size, length })
     }
 
-    /// The trailers in `rest`, which begins at `at` of the input. They are held until all of them are there.
+    /// The trailers in `rest`, which begins at `at` of the input.
     fn trailers(&mut self, rest: &[u8], at: usize) -> Result<Step, Reject> {
-        let before = self.held.len();
-        if before > 0 {
-            let room = self.bounds.head_bytes.saturating_sub(before);
-            self.held
-                .extend_from_slice(rest.get(..room).unwrap_or(rest));
+        // Nearly always there are none.
+        if self.trailers.is_none() && rest.starts_with(b"\r\n") && self.bounds.head_bytes >= 2 {
+            self.state = State::Done;
+            let (consumed, trailers) = (at + 2, None);
+            return Ok(Step::End { consumed, trailers });
         }
-        let section = match before {
-            0 => rest,
-            _ => &self.held,
-        };
-        let within = section.get(..self.bounds.head_bytes).unwrap_or(section);
-        match parse_trailers(within, &self.bounds)? {
-            Some((trailers, end)) => {
-                self.held = Vec::new();
-                self.state = State::Done;
-                Ok(Step::End {
-                    consumed: at + end.saturating_sub(before),
-                    trailers,
-                })
-            }
-            None if within.len() == self.bounds.head_bytes => Err(Reject::HeadTooLarge),
-            None => {
-                if before == 0 {
-                    self.held = rest.to_vec();
-                }
-                let consumed = at + rest.len();
-                Ok(Step::More { consumed })
-            }
+        let trailers = self.trailers.get_or_insert_default();
+        let (taken, is_over) = trailers.take(rest, &self.bounds)?;
+        let consumed = at + taken;
+        if !is_over {
+            return Ok(Step::More { consumed });
         }
+        self.state = State::Done;
+        let trailers = self.trailers.take();
+        let trailers = trailers.and_then(|trailers| trailers.into_map());
+        Ok(Step::End { consumed, trailers })
     }
 }
 
@@ -281,31 +268,5 @@ fn part(bytes: &[u8], left: u64) -> (usize, u64) {
     }
 }
 
-/// The trailers at the start of these bytes, if they are all there, and where they end.
-fn parse_trailers(
-    bytes: &[u8],
-    bounds: &Bounds,
-) -> Result<Option<(Option<HeaderMap>, usize)>, Reject> {
-    let mut map = HeaderMap::new();
-    let (mut at, mut count) = (0, 0);
-    loop {
-        match syntax::field_line(bytes, at)? {
-            FieldLine::Partial => return Ok(None),
-            FieldLine::End { next } => return Ok(Some(((!map.is_empty()).then_some(map), next))),
-            FieldLine::Field { name, value, next } => {
-                at = next;
-                count += 1;
-                if count > bounds.fields {
-                    return Err(Reject::TooManyFields);
-                }
-                let name = HeaderName::from_bytes(name).map_err(|_| Reject::FieldName)?;
-                if is_forbidden_trailer(name.as_str()) {
-                    continue;
-                }
-                let value = HeaderValue::from_bytes(value).map_err(|_| Reject::FieldValue)?;
-                map.try_append(name, value)
-                    .map_err(|_| Reject::TooManyFields)?;
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,9 @@
 //! Heads and chunks as bytes. What frames a message is written here and nowhere else, so it is written once.
 
 use http::header::{CONTENT_LENGTH, DATE, HOST, HeaderName, TE, UPGRADE};
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 
-use super::response::is_bodiless;
-use super::{Asked, Length, fields, is_forbidden_trailer, is_hop_by_hop};
+use super::{Framing, Length, fields, is_forbidden_trailer, is_hop_by_hop};
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,70 +16,17 @@ pub enum Connection {
     Upgrade,
 }
 
-/// How a response goes out: decided once, then written by [`write_response_head`] and kept to by who writes the body.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Framing {
-    /// How the body is to be written: not at all, as it is, in chunks, or as it is and then closed.
-    pub body: Length,
-    /// Whether the connection goes on afterwards.
-    pub keep_alive: bool,
-    asked: Asked,
-    /// What was to be sent, whether or not it may be.
-    length: Length,
-    /// Whether the client must be told that the connection stays open.
-    is_old: bool,
-}
-
-impl Framing {
-    /// For a response with a body of this length (where it is not known: [`Length::Chunked`]) to a request with this method
-    /// and version. `keep_alive` is whether both sides want the connection to go on.
-    ///
-    /// A client that speaks HTTP/1.0 gets no chunks but the connection's end. HEAD, 1xx, 204, 304 and a 2xx to CONNECT have no body.
-    pub fn new(
-        asked: Asked,
-        version: Version,
-        status: StatusCode,
-        length: Length,
-        keep_alive: bool,
-    ) -> Framing {
-        let is_old = version == Version::HTTP_10;
-        let tunnels = asked == Asked::Connect && status.is_success();
-        let body = match length {
-            _ if tunnels || asked == Asked::Head || is_bodiless(status) => Length::None,
-            Length::Chunked if is_old => Length::UntilClose,
-            length => length,
-        };
-        Framing {
-            body,
-            keep_alive: keep_alive && body != Length::UntilClose,
-            asked,
-            length,
-            is_old,
-        }
-    }
-
-    /// What the head says about the body's length. `Length::None`: nothing.
-    fn says(&self, status: StatusCode) -> Length {
-        let tunnels = self.asked == Asked::Connect && status.is_success();
-        match self.length {
-            _ if tunnels || is_bodiless(status) => Length::None,
-            // What GET would have said is not known of a body that was left out.
-            Length::None | Length::Known(0) if self.asked == Asked::Head => Length::None,
-            Length::Chunked if self.is_old => Length::None,
-            Length::None => Length::Known(0),
-            length => length,
-        }
-    }
-}
+/// What tells a client that it may send the body that it has announced (RFC 9110, section 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Writes the head of a response.
 ///
-/// Names and values are written as they are. Content-Length, Transfer-Encoding and Connection are written from `framing`, whatever
-/// `fields` say of them; only where no body is sent to HEAD and its length is not known does the Content-Length of `fields` stand.
-/// Fields for one hop are left out, but for the Upgrade of a 101 or 426.
+/// Names and values are written as they are. Content-Length, Transfer-Encoding and Connection are written from
+/// `framing`, whatever `fields` say of them; only where HEAD asked and the length of what was left out is not known
+/// does the Content-Length of `fields` stand. Fields for one hop are left out, but for the Upgrade of a 101 or 426.
 ///
-/// `date` is the value of Date, for a head that has none and is no 1xx: 29 bytes such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section
-/// 5.6.7).
+/// `date` is the value of Date, for a head that has none and is no 1xx: 29 bytes such as `Sun, 06 Nov 1994 08:49:37
+/// GMT` (RFC 9110, section 5.6.7).
 pub fn write_response_head(
     out: &mut Vec<u8>,
     status: StatusCode,
@@ -94,42 +40,33 @@ pub fn write_response_head(
     let reason = status.canonical_reason().unwrap_or_default();
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-
-    let says = framing.says(status);
-    let states_length = says == Length::None && framing.asked == Asked::Head;
-    let may_state_length = states_length && !is_bodiless(status);
-    let names_protocol = matches!(
-        status,
-        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED
-    ) && fields.contains_key(UPGRADE);
-    write_fields(out, fields, |name| {
-        (*name == CONTENT_LENGTH && may_state_length) || (*name == UPGRADE && names_protocol)
-    });
-    write_length(out, says);
-    let is_last_head = !status.is_informational();
-    match (names_protocol, framing.keep_alive || !is_last_head) {
-        (true, true) => out.extend_from_slice(b"connection: upgrade\r\n"),
-        (true, false) => out.extend_from_slice(b"connection: upgrade, close\r\n"),
-        (false, false) => out.extend_from_slice(b"connection: close\r\n"),
-        (false, true) if framing.is_old && is_last_head => {
-            out.extend_from_slice(b"connection: keep-alive\r\n");
-        }
-        (false, true) => {}
-    }
     if let Some(date) = date
-        && is_last_head
+        && !status.is_informational()
         && !fields.contains_key(DATE)
     {
         write_field(out, b"date", date);
     }
+    let upgrades = framing.may_upgrade && fields.contains_key(UPGRADE);
+    let stated = framing.stated_length(fields);
+    write_fields(out, fields, [(UPGRADE, upgrades)]);
+    write_length(out, stated);
+    write_connection(
+        out,
+        [
+            (framing.says_close, b"close"),
+            (framing.says_keep_alive, b"keep-alive"),
+            (upgrades, b"upgrade"),
+        ],
+    );
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the head of a request in HTTP/1.1. `target` is written as it is, `fields` should have Host.
+/// Writes the head of a request in HTTP/1.1. Method and target are written as they are: a token, and what is visible
+/// ASCII, as [`http::Method`] and [`http::Uri`] give them. `fields` have Host.
 ///
-/// Content-Length, Transfer-Encoding and Connection are written from `length` and `connection`, whatever `fields` say of them. Fields for one
-/// hop are left out, but for Upgrade with [`Connection::Upgrade`], and `TE: trailers`. A request's body cannot last until the
-/// connection is closed: [`Length::UntilClose`] is taken as [`Length::Chunked`].
+/// Content-Length, Transfer-Encoding and Connection are written from `length` and `connection`, whatever `fields` say
+/// of them. Fields for one hop are left out, but for Upgrade with [`Connection::Upgrade`], and `TE: trailers`. A
+/// request's body cannot last until the connection is closed: [`Length::UntilClose`] is taken as [`Length::Chunked`].
 pub fn write_request_head(
     out: &mut Vec<u8>,
     method: &str,
@@ -142,18 +79,13 @@ pub fn write_request_head(
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    // First, as RFC 9110 (section 7.2) asks.
-    if let Some(host) = fields.get(HOST) {
-        write_field(out, b"host", host.as_bytes());
-    }
     let upgrades = connection == Connection::Upgrade && fields.contains_key(UPGRADE);
     let wants_trailers = fields.contains_key(TE) && fields::wants_trailers(fields);
-    write_other_fields(
-        out,
-        fields,
-        |name| *name == UPGRADE && upgrades,
-        |name| *name == HOST,
-    );
+    // First, as RFC 9110 (section 7.2) asks.
+    for host in fields.get_all(HOST) {
+        write_field(out, b"host", host.as_bytes());
+    }
+    write_fields(out, fields, [(UPGRADE, upgrades), (HOST, false)]);
     if wants_trailers {
         write_field(out, b"te", b"trailers");
     }
@@ -165,25 +97,19 @@ pub fn write_request_head(
             length => length,
         },
     );
-    let options: [(bool, &[u8]); 3] = [
-        (connection == Connection::Close, b"close"),
-        (upgrades, b"upgrade"),
-        (wants_trailers, b"te"),
-    ];
-    let mut before: &[u8] = b"connection: ";
-    for (_, option) in options.iter().filter(|(is_said, _)| *is_said) {
-        out.extend_from_slice(before);
-        out.extend_from_slice(option);
-        before = b", ";
-    }
-    if before == b", " {
-        out.extend_from_slice(b"\r\n");
-    }
+    write_connection(
+        out,
+        [
+            (connection == Connection::Close, b"close"),
+            (upgrades, b"upgrade"),
+            (wants_trailers, b"te"),
+        ],
+    );
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the line before a chunk of `len` bytes; [`CHUNK_TAIL`] follows the chunk. `len` is not 0: that would end the body,
-/// and nothing is written.
+/// Writes the line before a chunk of `len` bytes; [`CHUNK_TAIL`] follows the chunk. `len` is not 0: that would end the
+/// body, and nothing is written.
 pub fn write_chunk_head(out: &mut Vec<u8>, len: usize) {
     debug_assert!(len > 0, "an empty chunk ends the body");
     if len == 0 {
@@ -213,25 +139,39 @@ pub fn write_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
-    write_other_fields(out, fields, keeps, |_| false);
-}
-
-/// Writes the fields that are not for one hop and do not frame the message. `keeps` makes exceptions, and `omits` leaves
-/// out more.
-fn write_other_fields(
+/// Writes the fields that are neither for one hop nor frame the message. `rules` say of single ones whether they are
+/// written.
+fn write_fields<const N: usize>(
     out: &mut Vec<u8>,
     fields: &HeaderMap,
-    keeps: impl Fn(&HeaderName) -> bool,
-    omits: impl Fn(&HeaderName) -> bool,
+    rules: [(HeaderName, bool); N],
 ) {
     let named: Vec<HeaderName> = fields::named_by_connection(fields).collect();
     for (name, value) in fields {
-        let is_ours = *name == CONTENT_LENGTH || is_hop_by_hop(name.as_str());
-        let is_left_out = omits(name) || is_ours || named.contains(name);
-        if keeps(name) || !is_left_out {
+        let rule = rules.iter().find(|(ruled, _)| ruled == name);
+        let is_written = rule.map_or_else(
+            || {
+                let is_named = !named.is_empty() && named.contains(name);
+                *name != CONTENT_LENGTH && !is_hop_by_hop(name.as_str()) && !is_named
+            },
+            |(_, is_written)| *is_written,
+        );
+        if is_written {
             write_field(out, name.as_str().as_bytes(), value.as_bytes());
         }
+    }
+}
+
+fn write_connection<const N: usize>(out: &mut Vec<u8>, options: [(bool, &[u8]); N]) {
+    let mut before: &[u8] = b"connection: ";
+    let said = options.iter().filter(|(is_said, _)| *is_said);
+    for (_, option) in said {
+        out.extend_from_slice(before);
+        out.extend_from_slice(option);
+        before = b", ";
+    }
+    if options.iter().any(|(is_said, _)| *is_said) {
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -268,3 +208,6 @@ fn write_decimal(out: &mut Vec<u8>, mut number: u64) {
         digits.reverse();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,20 +2,18 @@
 
 use std::net::Ipv6Addr;
 
-/// Whether this is `host` or `host:port`: a name, an IPv4 address or an IPv6 address in brackets, and a port of at most 65535.
+use super::syntax::table;
+
+/// Whether this is `host` or `host:port`: a name, an IPv4 address or an IPv6 address in brackets, and a port of at most
+/// 65535.
 ///
-/// Narrower than RFC 3986, where two things could be read differently by two recipients: percent-encoding, which no name
-/// in the DNS has, and a colon with no port behind it. There is no user information.
+/// Narrower than RFC 3986, where two things could be read differently by two recipients: percent-encoding, which no
+/// name in the DNS has, and a colon with no port behind it. There is no user information.
 pub fn is_valid_host(host: &str) -> bool {
     split(host.as_bytes()).is_some()
 }
 
-/// The same with a port that is there, as CONNECT asks for it (RFC 9110, section 9.3.6).
-pub(super) fn is_host_and_port(host: &[u8]) -> bool {
-    matches!(split(host), Some(Some(_)))
-}
-
-/// The port of a valid host, if it has one.
+/// The port of a valid host, if it has one; CONNECT asks for one (RFC 9110, section 9.3.6).
 pub(super) fn split(host: &[u8]) -> Option<Option<u16>> {
     let after = match host.strip_prefix(b"[") {
         Some(literal) => {
@@ -28,7 +26,7 @@ pub(super) fn split(host: &[u8]) -> Option<Option<u16>> {
             rest.get(1..)?
         }
         None => {
-            let end = host.iter().position(|&b| !is_name(b));
+            let end = host.iter().position(|&b| !NAME[usize::from(b)]);
             let (name, rest) = host.split_at(end.unwrap_or(host.len()));
             if name.is_empty() {
                 return None;
@@ -44,14 +42,74 @@ pub(super) fn split(host: &[u8]) -> Option<Option<u16>> {
 }
 
 fn port(digits: &[u8]) -> Option<u16> {
-    let is_short = (1..=5).contains(&digits.len());
-    if !is_short || !digits.iter().all(u8::is_ascii_digit) {
+    if !(1..=5).contains(&digits.len()) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let number = digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        Some(number * 10 + digit)
+    });
+    number?.try_into().ok()
 }
 
 /// Unreserved bytes and sub-delimiters.
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+static NAME: [bool; 256] = table(b"-._~!$&'()*+,;=");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for host in [
+            "a",
+            "a.test",
+            "A-b_c.test.",
+            "127.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "a!$&'()*+,;=~",
+        ] {
+            assert!(is_valid_host(host), "{host}");
+            assert_eq!(split(host.as_bytes()), Some(None), "{host}");
+            for (text, port) in [("0", 0), ("80", 80), ("00080", 80), ("65535", 65535)] {
+                let host = format!("{host}:{text}");
+                assert_eq!(split(host.as_bytes()), Some(Some(port)), "{host}");
+            }
+            for wrong in [
+                ":", ":x", ":65536", ":000080", ":-1", ":+1", ":8 0", ":80:80", "/", "@b",
+            ] {
+                let host = format!("{host}{wrong}");
+                assert!(!is_valid_host(&host), "{host}");
+            }
+        }
+        for host in [
+            "",
+            ":80",
+            "a b",
+            "a/b",
+            "a@b",
+            "a:b@c",
+            "a%2eb",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a\"b",
+            "<a>",
+            "a\0b",
+            "é",
+            "::1",
+            "[]",
+            "[::1",
+            "::1]",
+            "[::1]a",
+            "[::1%25eth0]",
+            "[127.0.0.1]",
+            "[v1.a]",
+            "[[::1]]",
+            "a[::1]",
+        ] {
+            assert!(!is_valid_host(host), "{host}");
+        }
+    }
 }

@@ -9,8 +9,8 @@
 //! [`Scan`] says when a head that comes in drops is worth another look. [`BodyDecoder`] says which bytes of its input
 //! are body, and copies none of them. What is written goes to the end of a `Vec<u8>` of the caller's.
 //!
-//! Left out: deadlines, 100-continue and the reuse of connections (those who read and write decide), and what a field means
-//! beyond framing and routing.
+//! Left out: deadlines, 100-continue and the reuse of connections (those who read and write decide), and what a field
+//! means beyond framing and routing.
 
 mod body;
 mod encode;
@@ -22,19 +22,23 @@ mod request;
 mod response;
 mod scan;
 mod syntax;
+mod target;
+mod trailers;
 
 pub use body::{BodyDecoder, Step};
 pub use encode::{
-    CHUNK_TAIL, Connection, Framing, write_chunk_head, write_last_chunk, write_request_head,
+    CHUNK_TAIL, CONTINUE, Connection, write_chunk_head, write_last_chunk, write_request_head,
     write_response_head,
 };
 pub use fields::{is_forbidden_trailer, is_hop_by_hop, strip_hop_by_hop};
+pub use framing::Framing;
 pub use host::is_valid_host;
 pub use reject::Reject;
-pub use request::{Form, RequestHead, parse_request};
+pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
 pub use scan::Scan;
 pub use syntax::Fields;
+pub use target::Form;
 
 /// How long a body is (RFC 9112, section 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

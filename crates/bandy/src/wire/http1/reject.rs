@@ -25,7 +25,8 @@ pub enum Reject {
     LineEnd,
     /// A line begins with a space: a folded field, which RFC 9112 (section 5.2) has made obsolete.
     Folded,
-    /// A field's name is empty, has a byte that names do not have (a space before the colon among them), or no colon follows it.
+    /// A field's name is empty, has a byte that names do not have (a space before the colon among them), or no colon
+    /// follows it.
     FieldName,
     /// A field's value has a control character.
     FieldValue,
@@ -33,6 +34,8 @@ pub enum Reject {
     HeadTooLarge,
     /// There are more fields than [`fields`](super::Bounds::fields).
     TooManyFields,
+    /// Connection has more than 1 KiB in all.
+    ConnectionTooLarge,
     /// HTTP/1.1 without Host.
     HostMissing,
     /// More than one Host.
@@ -64,13 +67,14 @@ pub enum Reject {
 }
 
 impl Reject {
-    /// What a server answers to such a request. It closes the connection then: where the next request begins is not known.
+    /// What a server answers to such a request. It closes the connection then: where the next request begins is not
+    /// known.
     ///
     /// Who receives a response that is not taken answers 502 (Bad Gateway), if there is anybody to answer.
     pub fn status(self) -> StatusCode {
         match self {
             Reject::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Reject::HeadTooLarge | Reject::TooManyFields => {
+            Reject::HeadTooLarge | Reject::TooManyFields | Reject::ConnectionTooLarge => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
             Reject::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -97,6 +101,7 @@ impl fmt::Display for Reject {
             Reject::FieldValue => "a field's value has a control character",
             Reject::HeadTooLarge => "the head is too large",
             Reject::TooManyFields => "there are too many fields",
+            Reject::ConnectionTooLarge => "Connection is too large",
             Reject::HostMissing => "there is no Host",
             Reject::HostRepeated => "there is more than one Host",
             Reject::HostInvalid => "Host is not a host and a port",

@@ -6,10 +6,13 @@ use http::{HeaderValue, Method, Uri, Version, request};
 
 use super::framing::Seen;
 use super::syntax::{self, FieldLine, Fields};
-use super::{Bounds, Length, Reject, host};
+use super::target::{self, Form};
+use super::{Bounds, Length, Reject, is_valid_host};
 
 /// The longest registered method has 17 bytes (UPDATEREDIRECTREF).
 const METHOD_BYTES: usize = 32;
+/// More than that [`Uri`] cannot hold.
+const TARGET_BYTES: usize = 65_534;
 
 /// The head of a request, borrowed from the buffer it was parsed in. It has passed the gate: its host is valid, its
 /// length is the only one it can be understood to have.
@@ -27,7 +30,8 @@ pub struct RequestHead<'b> {
     pub keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body. Never without a body, nor in HTTP/1.0.
     pub expects_continue: bool,
-    /// Whether the client offers to go on with another protocol: Connection says `upgrade` and there is an Upgrade field.
+    /// Whether the client offers to go on with another protocol: Connection says `upgrade` and there is an Upgrade
+    /// field.
     pub upgrades: bool,
     host: Option<&'b str>,
     form: Form<'b>,
@@ -35,24 +39,8 @@ pub struct RequestHead<'b> {
     head: &'b [u8],
     /// Where the field lines begin in `head`.
     fields_at: usize,
-}
-
-/// What a target is (RFC 9112, section 3.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form<'b> {
-    /// `/path?query`: to this server.
-    Origin,
-    /// `http://host/path?query` or `https:`: to a proxy. Whatever Host says, `authority` is the host.
-    Absolute {
-        /// `host` or `host:port`.
-        authority: &'b str,
-        /// Begins with `/`, also where the target has no path.
-        path_and_query: &'b str,
-    },
-    /// `host:port`, and the method is CONNECT.
-    Authority,
-    /// `*`, and the method is OPTIONS.
-    Asterisk,
+    /// Whether Connection names fields.
+    names_fields: bool,
 }
 
 /// Parses the head of a request at the start of `bytes`. `Ok(None)`: it is not whole yet. The number is how many
@@ -63,7 +51,8 @@ pub enum Form<'b> {
 ///
 /// # Errors
 ///
-/// The first thing in the order of its bytes that is wrong with the head. Answer with its [`status`](Reject::status) and close.
+/// The first thing in the order of its bytes that is wrong with the head. Answer with its [`status`](Reject::status)
+/// and close.
 pub fn parse_request<'b>(
     bytes: &'b [u8],
     bounds: &Bounds,
@@ -80,7 +69,7 @@ fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>
         return Ok(None);
     };
     let RequestLine { version, .. } = line;
-    let form = form(line.method, line.target)?;
+    let form = Form::of(line.method, line.target)?;
     let mut seen = Seen::default();
     let (mut host, mut expects_continue) = (None, false);
     let (mut at, mut count) = (line.end, 0);
@@ -134,6 +123,7 @@ fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>
         form,
         head: bytes.get(..end).unwrap_or_default(),
         fields_at: line.end,
+        names_fields: seen.names_fields,
     };
     Ok(Some((head, end)))
 }
@@ -166,13 +156,11 @@ fn request_line<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<RequestLi
     }
 
     let rest = rest.get(1..).unwrap_or_default();
-    let window = rest.get(..=bounds.target_bytes).unwrap_or(rest);
-    let end = window
-        .iter()
-        .position(|b| !b.is_ascii_graphic() || *b == b'#');
-    let (target, rest) = rest.split_at(end.unwrap_or(window.len()));
+    let target_bytes = bounds.target_bytes.min(TARGET_BYTES);
+    let window = rest.get(..=target_bytes).unwrap_or(rest);
+    let (target, rest) = rest.split_at(target::length(window));
     match rest.first() {
-        _ if target.len() > bounds.target_bytes => return Err(Reject::TargetTooLong),
+        _ if target.len() > target_bytes => return Err(Reject::TargetTooLong),
         None => return Ok(None),
         Some(b' ') if !target.is_empty() => {}
         Some(b' ' | b'\r') => return Err(Reject::RequestLine),
@@ -230,44 +218,9 @@ fn text(bytes: &[u8]) -> Result<&str, Reject> {
 
 fn valid_host(value: &[u8]) -> Result<&str, Reject> {
     let host = std::str::from_utf8(value).map_err(|_| Reject::HostInvalid)?;
-    match host::is_valid_host(host) {
+    match is_valid_host(host) {
         true => Ok(host),
         false => Err(Reject::HostInvalid),
-    }
-}
-
-fn form<'b>(method: &str, target: &'b str) -> Result<Form<'b>, Reject> {
-    if method == "CONNECT" {
-        return match host::is_host_and_port(target.as_bytes()) {
-            true => Ok(Form::Authority),
-            false => Err(Reject::TargetForm),
-        };
-    }
-    if target.starts_with('/') {
-        return Ok(Form::Origin);
-    }
-    if target == "*" {
-        return match method {
-            "OPTIONS" => Ok(Form::Asterisk),
-            _ => Err(Reject::TargetForm),
-        };
-    }
-    let (scheme, rest) = target.split_once("://").ok_or(Reject::Target)?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err(Reject::Target);
-    }
-    let (authority, path_and_query) = match rest.find(['/', '?']) {
-        // A query without a path could not be written in origin form as it stands.
-        Some(at) if rest.as_bytes().get(at) == Some(&b'?') => return Err(Reject::Target),
-        Some(at) => rest.split_at(at),
-        None => (rest, "/"),
-    };
-    match host::is_valid_host(authority) {
-        true => Ok(Form::Absolute {
-            authority,
-            path_and_query,
-        }),
-        false => Err(Reject::Target),
     }
 }
 
@@ -278,10 +231,24 @@ impl<'b> RequestHead<'b> {
         Fields::new(self.head.get(self.fields_at..end).unwrap_or_default())
     }
 
+    /// The fields that go on to the next hop: all but those of [`is_hop_by_hop`](super::is_hop_by_hop) and those that
+    /// Connection names, which cannot take away Host or Content-Length.
+    pub fn end_to_end(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
+        self.fields().end_to_end(self.names_fields)
+    }
+
     /// The host that the request is for, with its port if it has one: that of the target where it names one, else Host.
     /// `None` only in HTTP/1.0.
     pub fn host(&self) -> Option<&'b str> {
         self.host
+    }
+
+    /// Whether the client says `TE: trailers`. It is for one hop: to be said anew to the next.
+    pub fn wants_trailers(&self) -> bool {
+        let mut te = self
+            .fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("te"));
+        te.any(|(_, value)| syntax::list(value).any(|m| m.eq_ignore_ascii_case(b"trailers")))
     }
 
     /// What the target is.
@@ -295,7 +262,8 @@ impl<'b> RequestHead<'b> {
     ///
     /// # Errors
     ///
-    /// [`Reject::Target`] and [`Reject::TooManyFields`] for what the gate lets through and the types of `http` have no place for.
+    /// [`Reject::Target`] and [`Reject::TooManyFields`] for what the gate lets through and the types of `http` have no
+    /// place for.
     pub fn to_parts(&self, owned: &Bytes) -> Result<request::Parts, Reject> {
         let slice = |part: &[u8]| syntax::slice(part, self.head, owned);
         let mut parts = request::Request::new(()).into_parts().0;
@@ -315,31 +283,4 @@ impl<'b> RequestHead<'b> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_whole_request() {
-        let bytes = b"\r\nPOST /a?b HTTP/1.1\r\nHost:  one.test:80 \r\nContent-Length: 5\r\nX: \r\n\r\nhello";
-        let (head, length) = parse_request(bytes, &Bounds::default())
-            .expect("valid")
-            .expect("whole");
-        assert_eq!((head.method, head.target), ("POST", "/a?b"));
-        assert_eq!(head.host(), Some("one.test:80"));
-        assert_eq!(head.length, Length::Known(5));
-        assert_eq!(&bytes[length..], b"hello");
-        let fields: Vec<_> = head.fields().collect();
-        assert_eq!(
-            fields,
-            [
-                ("Host", &b"one.test:80"[..]),
-                ("Content-Length", b"5"),
-                ("X", b"")
-            ]
-        );
-        let owned = Bytes::copy_from_slice(&bytes[..length]);
-        let parts = head.to_parts(&owned).expect("parts");
-        assert_eq!(parts.uri.path(), "/a");
-        assert_eq!(parts.headers["host"], "one.test:80");
-    }
-}
+mod tests;

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use http::{StatusCode, Version, response};
 
-use super::framing::Seen;
+use super::framing::{self, Seen};
 use super::request::{VERSION_BYTES, version};
 use super::syntax::{self, FieldLine, Fields};
 use super::{Asked, Bounds, Length, Reject};
 
 /// The head of a response, borrowed from the buffer it was parsed in.
 ///
-/// One with a status of 1xx ([`is_informational`](StatusCode::is_informational)) is not the answer yet: the next head follows at once. But
-/// 101 is the last one, see [`upgrades`](ResponseHead::upgrades).
+/// One with a status of 1xx ([`is_informational`](StatusCode::is_informational)) is not the answer yet: the next head
+/// follows at once. But 101 is the last one, see [`upgrades`](ResponseHead::upgrades).
 #[derive(Clone, Debug)]
 pub struct ResponseHead<'b> {
     /// The status.
@@ -28,6 +28,8 @@ pub struct ResponseHead<'b> {
     pub upgrades: bool,
     head: &'b [u8],
     fields_at: usize,
+    /// Whether Connection names fields.
+    names_fields: bool,
 }
 
 /// Parses the head of a response at the start of `bytes`. `Ok(None)`: it is not whole yet. The number is how many
@@ -37,7 +39,8 @@ pub struct ResponseHead<'b> {
 ///
 /// # Errors
 ///
-/// The first thing in the order of its bytes that is wrong with the head. Close then: where the next response begins is not known.
+/// The first thing in the order of its bytes that is wrong with the head. Close then: where the next response begins is
+/// not known.
 pub fn parse_response<'b>(
     bytes: &'b [u8],
     bounds: &Bounds,
@@ -82,8 +85,8 @@ fn parse<'b>(
     if switches && !seen.upgrades(version) {
         return Err(Reject::SwitchToNothing);
     }
-    let tunnels = asked == Asked::Connect && status.is_success();
-    let has_no_body = tunnels || asked == Asked::Head || is_bodiless(status);
+    let tunnels = framing::tunnels(asked, status);
+    let has_no_body = tunnels || asked == Asked::Head || framing::is_bodiless(status);
     let length = match stated {
         _ if has_no_body => Length::None,
         Some(length) => length,
@@ -98,13 +101,9 @@ fn parse<'b>(
         upgrades: switches || tunnels,
         head: bytes.get(..end).unwrap_or_default(),
         fields_at: line.end,
+        names_fields: seen.names_fields,
     };
     Ok(Some((head, end)))
-}
-
-/// Whether a response with this status has no body, whatever its head says (RFC 9112, section 6.3).
-pub(super) fn is_bodiless(status: StatusCode) -> bool {
-    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 struct StatusLine<'b> {
@@ -157,8 +156,14 @@ impl<'b> ResponseHead<'b> {
         Fields::new(self.head.get(self.fields_at..end).unwrap_or_default())
     }
 
-    /// The head as the parts of a [`http::Response`]. `owned` is the very head, as many bytes as [`parse_response`] said:
-    /// values are slices of it, and none is copied.
+    /// The fields that go on to the next hop: all but those of [`is_hop_by_hop`](super::is_hop_by_hop) and those that
+    /// Connection names, which cannot take away Host or Content-Length.
+    pub fn end_to_end(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
+        self.fields().end_to_end(self.names_fields)
+    }
+
+    /// The head as the parts of a [`http::Response`]. `owned` is the very head, as many bytes as [`parse_response`]
+    /// said: values are slices of it, and none is copied.
     ///
     /// # Errors
     ///
@@ -171,3 +176,6 @@ impl<'b> ResponseHead<'b> {
         Ok(parts)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Reject;
+use super::fields::{can_be_named, is_hop_by_hop};
 
 /// One line of a head behind its first, or of trailers.
 pub(super) enum FieldLine<'b> {
@@ -81,6 +82,24 @@ impl<'b> Fields<'b> {
     pub(super) fn new(lines: &'b [u8]) -> Fields<'b> {
         Fields { rest: lines }
     }
+
+    /// Those that go on to the next hop. `looks` is whether to look for those that Connection names.
+    pub(super) fn end_to_end(
+        self,
+        looks: bool,
+    ) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
+        let all = looks.then(|| self.clone());
+        self.filter(move |(name, _)| {
+            let is_named =
+                |all: &Fields<'_>| can_be_named(name) && all.clone().name_in_connection(name);
+            !is_hop_by_hop(name) && !all.as_ref().is_some_and(is_named)
+        })
+    }
+
+    fn name_in_connection(self, name: &str) -> bool {
+        let mut connection = self.filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+        connection.any(|(_, value)| list(value).any(|m| m.eq_ignore_ascii_case(name.as_bytes())))
+    }
 }
 
 impl<'b> Iterator for Fields<'b> {
@@ -98,7 +117,8 @@ impl<'b> Iterator for Fields<'b> {
 
 /// The fields as a map, their values slices of `owned`, which has the same bytes as `head`.
 pub(super) fn to_map(fields: Fields<'_>, head: &[u8], owned: &Bytes) -> Result<HeaderMap, Reject> {
-    let mut map = HeaderMap::new();
+    let mut map =
+        HeaderMap::try_with_capacity(fields.clone().count()).map_err(|_| Reject::TooManyFields)?;
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Reject::FieldName)?;
         let value = HeaderValue::from_maybe_shared(slice(value, head, owned));
@@ -137,42 +157,27 @@ pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// How many bytes from the start are of a token: a name or a method (RFC 9110, section 5.6.2).
 #[inline]
 pub(super) fn token_length(bytes: &[u8]) -> usize {
-    let end = bytes.iter().position(|&b| !is_token(b));
+    let end = bytes.iter().position(|&b| !TOKEN[usize::from(b)]);
     end.unwrap_or(bytes.len())
 }
 
-#[inline]
-pub(super) fn is_token(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
-}
+static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~");
 
-static TOKEN: [bool; 256] = {
+/// Letters, digits and these.
+pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
-    while byte < 256 {
-        let c = byte as u8;
-        table[byte] = c.is_ascii_alphanumeric()
-            || matches!(
-                c,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            );
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
+    let mut mark = 0;
+    while mark < marks.len() {
+        table[marks[mark] as usize] = true;
+        mark += 1;
+    }
     table
-};
+}
 
 /// How many bytes from the start may stand in a value: all but control characters, of which the tab may.
 #[inline]

@@ -20,6 +20,9 @@ use crate::http::{Body, HeaderValue, Method, Response, header};
 /// The most entries that are read of one folder: a page of more is nobody's to read.
 const ENTRIES_MAX: usize = 10_000;
 
+/// How many listings are made at once: a large one takes a thread a while, and megabytes.
+pub(super) const AT_ONCE: usize = 8;
+
 /// A folder's content, in its order.
 struct Listing {
     /// The folder's path as a person reads it, with `/` at both ends.
@@ -128,8 +131,12 @@ pub(super) async fn show(inner: &Arc<Inner>, path: &Path, head: &Parts) -> Resul
     let order = Order::of(head.uri.query());
     let json = of_media_type(&head.headers, "application/json");
     let wants_json = json > of_media_type(&head.headers, "text/html");
+    // It is never closed, and without a permit the listing would only be made sooner.
+    let permit = inner.listings.clone().acquire_owned().await.ok();
     let (inner, path) = (inner.clone(), path.clone());
     let made = on_a_thread(move || {
+        // Given back when the thread is done, whether or not anybody still waits for it.
+        let _permit = permit;
         let listing = read(&inner.root, &inner.options, &path, order)?;
         Ok(match wants_json {
             true => json::response(&listing),

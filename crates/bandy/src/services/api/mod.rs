@@ -1,0 +1,184 @@
+//! The application server: sums, accounts, records, and endpoints to test clients with.
+//!
+//! Everything that can be asked is a row of one table ([`endpoint`]). Dispatch ([`paths`]), what a request must be like
+//! ([`shape`], [`call`]), the OpenAPI document at `/openapi.json` ([`openapi`]) and the page at `/` ([`page`]) are
+//! made of that table, so none of them can say what the others do not.
+//!
+//! | endpoints | file |
+//! |---|---|
+//! | `/add`, `/process` | [`compute`] |
+//! | `/register`, `/login`, `/logout`, `/profile`, `/users` | [`people`] |
+//! | `/records`, `/collections` | [`records`] |
+//! | `/echo`, `/status`, `/delay`, … | [`testing`] |
+//!
+//! HEAD is answered wherever GET is, OPTIONS everywhere. Errors are `application/problem+json` (RFC 9457); what goes
+//! wrong inside is for the log. Left out on purpose: CORS, since pages of other origins are no users of this server.
+
+mod call;
+mod compute;
+mod condition;
+mod endpoint;
+mod json;
+mod number;
+mod openapi;
+mod options;
+mod page;
+mod paths;
+mod people;
+mod query;
+mod records;
+mod shape;
+mod stop;
+mod testing;
+
+use std::sync::Arc;
+
+use crate::accounts::Accounts;
+use crate::error::Result;
+use crate::http::{Body, Method, Problem, Request, Response, StatusCode, empty, header, same_origin};
+use crate::service::Service;
+use crate::state::Store;
+use call::Call;
+use endpoint::{Does, Endpoint, From};
+use paths::{Leaf, Open, Paths};
+use records::Records;
+use stop::{Reply, Stop};
+
+pub use options::Options;
+
+/// The application server, a service of requests.
+pub struct Api(Arc<Shared>);
+
+struct Shared {
+    options: Options,
+    accounts: Accounts,
+    records: Records,
+    rows: Vec<Endpoint>,
+    paths: Paths,
+    document: page::Document,
+}
+
+impl Api {
+    /// An application server that remembers in `store`, for the users of `accounts`.
+    ///
+    /// # Errors
+    /// None that options could cause: a mistake in the table of endpoints is found here.
+    pub fn new(options: Options, store: Arc<dyn Store>, accounts: Accounts) -> Result<Api> {
+        let rows = endpoints(&options)?;
+        Ok(Api(Arc::new(Shared {
+            paths: Paths::new(&rows)?,
+            document: page::Document::default(),
+            records: Records::new(store, &options),
+            accounts,
+            rows,
+            options,
+        })))
+    }
+}
+
+/// The table.
+fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
+    let mut rows = compute::endpoints()?;
+    rows.extend(people::endpoints()?);
+    rows.extend(records::endpoints()?);
+    if options.testing {
+        rows.extend(testing::endpoints(options)?);
+    }
+    rows.extend(page::endpoints());
+    Ok(rows)
+}
+
+impl Service<Request> for Api {
+    type Out = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let is_head = request.method() == Method::HEAD;
+        let response = match self.answer(request).await {
+            Ok(response) => response,
+            Err(stop) => stop.into_response()?,
+        };
+        Ok(match is_head {
+            true => without_body(response),
+            false => response,
+        })
+    }
+}
+
+impl Api {
+    async fn answer(&self, request: Request) -> Reply {
+        let Some((leaf, open)) = self.0.paths.find(request.uri().path()) else {
+            return Err(nothing_there(&request));
+        };
+        let Some(row) = leaf.row(request.method()) else {
+            return not_so(&request, leaf);
+        };
+        let Some(endpoint) = self.0.rows.get(row) else {
+            return Err(nothing_there(&request));
+        };
+        match endpoint.does {
+            Does::Now(answer) => answer(&request),
+            Does::Later(answer) => {
+                check_origin(endpoint, &request)?;
+                let (call, body) = self.begin(endpoint, request, open);
+                let (mut call, body) = (call, body);
+                call.check_who().await?;
+                call.check_parameters()?;
+                answer(call, body).await
+            }
+        }
+    }
+
+    fn begin<'a>(&'a self, endpoint: &'a Endpoint, request: Request, open: Open) -> (Call<'a>, Body) {
+        let (parts, body) = request.into_parts();
+        let call = Call {
+            api: &self.0,
+            endpoint,
+            parts,
+            open,
+            login: None,
+        };
+        (call, body)
+    }
+}
+
+fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
+    match endpoint.from {
+        From::Anywhere => Ok(()),
+        From::Own => same_origin::guard(request),
+        From::OwnAlways => same_origin::check(request),
+    }
+}
+
+fn nothing_there(request: &Request) -> Stop {
+    let detail = format!("there is nothing at {}", request.uri().path());
+    Stop::new(StatusCode::NOT_FOUND, detail)
+}
+
+/// OPTIONS, or a method that there is not.
+fn not_so(request: &Request, leaf: &Leaf) -> Reply {
+    if request.method() == Method::OPTIONS {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        response.headers_mut().insert(header::ALLOW, leaf.allow.clone());
+        return Ok(response);
+    }
+    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    let stop = Stop::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+    Err(stop.with(header::ALLOW, leaf.allow.clone()))
+}
+
+/// As an answer to HEAD: the length is what it would be.
+fn without_body(mut response: Response) -> Response {
+    if let Some(length) = response.body().len_hint()
+        && response.status() != StatusCode::NO_CONTENT
+    {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    *response.body_mut() = Body::empty();
+    response
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! Services out of what was told: one value that answers on connections and on requests.
+
+use std::sync::Arc;
+
+use super::template::Template;
+use super::{Answers, Route, Spec, To, chargen, discard, echo, exec, greet, reply};
+use crate::endpoint::Carries;
+use crate::error::{Error, Kind, Result, Side};
+use crate::http::{Authority, Http, Request, Response, Router, router};
+use crate::limits::Limits;
+use crate::net::conn::Conn;
+use crate::service::{BoxService, Service};
+
+/// What services need that was not told to them.
+#[derive(Clone, Default)]
+pub struct Needs {
+    /// Who knows who asks, for routes that want to know.
+    pub authority: Option<Arc<dyn Authority>>,
+    /// The bounds of the server that they are for.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for Needs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Needs").finish_non_exhaustive()
+    }
+}
+
+/// Makes what answers at a server.
+///
+/// It takes connections of every scheme that it stands on: those that carry requests are lifted by
+/// [`Http`].
+///
+/// # Errors
+/// What only the machine can tell: that there is no such program. And a template that is none, where no configuration
+/// checked it before.
+pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
+    let (conns, requests) = match answers {
+        Answers::Service(spec) => (of_conns(spec)?, of_requests(spec, needs)?),
+        Answers::Routes(routes) => {
+            let mut router = Router::new();
+            for route in routes {
+                router = router.route(made(route, needs)?);
+            }
+            (None, Some(BoxService::new(router)))
+        }
+    };
+    let lift = |requests| Http::new(requests).limits(needs.limits.http.clone());
+    Ok(BoxService::new(Standing {
+        name: answers.name(),
+        conns,
+        requests: requests.map(lift),
+    }))
+}
+
+/// A service with all that it stands on.
+struct Standing {
+    name: &'static str,
+    conns: Option<BoxService<Conn>>,
+    requests: Option<Http<BoxService<Request, Response>>>,
+}
+
+impl Service<Conn> for Standing {
+    type Out = ();
+
+    async fn call(&self, conn: Conn) -> Result<()> {
+        let carries = conn.carries();
+        match (&self.conns, &self.requests) {
+            (_, Some(requests)) if carries == Carries::Request => requests.call(conn).await,
+            (Some(conns), _) if carries != Carries::Request => conns.call(conn).await,
+            // A checked configuration does not come here.
+            _ => {
+                let act = format!("answering at {}", conn.endpoint());
+                let why = format!("`{}` cannot stand there ({carries})", self.name);
+                Err(Error::new(Kind::Usage, Side::Local, act).because(why))
+            }
+        }
+    }
+}
+
+fn made(route: &Route, needs: &Needs) -> Result<router::Route> {
+    let answers = match &route.to {
+        To::Service(spec) => match of_requests(spec, needs)? {
+            Some(service) => router::Answers::Service(service),
+            None => {
+                let act = format!("making a route to `{spec}`");
+                let error = Error::new(Kind::Usage, Side::Local, act);
+                return Err(error.because("it does not answer requests"));
+            }
+        },
+        To::Redirect(redirect) => router::Answers::Redirect(redirect.clone()),
+        To::Fixed(fixed) => router::Answers::Fixed(fixed.clone()),
+    };
+    Ok(router::Route::new(answers)
+        .scope(route.scope.clone())
+        .layers(route.layers.clone())
+        .authority(needs.authority.clone()))
+}
+
+/// The service as it answers connections, if it does.
+fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
+    Ok(Some(match spec {
+        Spec::Echo => BoxService::new(echo::Echo),
+        Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
+        Spec::Reply { template, pause } => {
+            BoxService::new(reply::Reply::new(parsed(template)?, *pause))
+        }
+        Spec::Discard => BoxService::new(discard::Discard),
+        Spec::Chargen => BoxService::new(chargen::Chargen),
+        Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+    }))
+}
+
+/// The service as it answers requests, if it does.
+fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, Response>>> {
+    Ok(Some(match spec {
+        Spec::Echo => BoxService::new(echo::Echo),
+        Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
+        Spec::Reply { template, pause } => {
+            let reply = reply::Reply::new(parsed(template)?, *pause);
+            BoxService::new(reply.message_bytes(needs.limits.message_bytes))
+        }
+        Spec::Discard | Spec::Chargen | Spec::Exec { .. } => return Ok(None),
+    }))
+}
+
+fn parsed(template: &str) -> Result<Template> {
+    Template::parse(template)
+        .map_err(|e| Error::new(Kind::Usage, Side::Local, "reading the template").because(e))
+}
