@@ -275,6 +275,21 @@ fn websocket_messages() {
 }
 
 #[test]
+fn requests() {
+    let bandy = Bandy::echo(&["http://127.0.0.1:0", "https://127.0.0.1:0"]);
+    for url in &bandy.2 {
+        for version in ["1.1", "2"] {
+            let args = [url.as_str(), "name=Ada", "--http", version];
+            let (code, stdout, stderr) = bandy.ask(&args);
+            assert_eq!((code, &stdout[..]), (0, r#"{"name":"Ada"}"#), "{stderr}");
+        }
+    }
+    // Without a scheme it is HTTP.
+    let bare = bandy.2[0].trim_start_matches("http://127.0.0.1");
+    assert_eq!(bandy.ask(&[bare, "a:=1"]).1, r#"{"a":1}"#);
+}
+
+#[test]
 fn one_object() {
     let url = echo();
     let mut command = program(&[&url, "--json", "hi"]);
