@@ -1,5 +1,6 @@
 //! HTTP as it goes over a connection: the gate, row by row, and the lift of services of requests.
 
+mod cgi;
 mod gate;
 mod h2;
 mod lift;

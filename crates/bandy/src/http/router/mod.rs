@@ -36,7 +36,7 @@ pub use access::{Access, Addresses, Certificates, Range, RangeError, Rule, Secre
 pub use compress::{Coding, Compression};
 pub use cors::Cors;
 pub use fields::{FieldError, Fields, field_name};
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, without_port};
 pub use mount::Mount;
 pub use path::{Params, Pattern, PatternError};
 pub use rate::{By, Rate};
