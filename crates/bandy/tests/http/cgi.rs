@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bandy::http::Router;
-use bandy::http::router::{Layers, Route};
+use bandy::http::router::{Cors, Layers, Route};
 use bandy::services::exec::Exec;
-use bandy_testkit::{eventually, is_alive};
+use bandy_testkit::{eventually, is_alive, within};
 
 use super::*;
 
@@ -99,11 +99,26 @@ fn no_line_end_comes_through() {
 #[test]
 fn a_page_of_another_site_starts_no_program() {
     let stage = Stage::new();
-    let server = runs(&stage, sh("printf 'Content-Type: a/b\n\n'"));
-    for (origin, status) in [("http://evil.example", 403), ("http://a", 200)] {
+    let exec = sh("printf 'Content-Type: a/b\n\n'");
+    let cors = Cors {
+        origins: vec!["http://friend.example".to_owned()],
+        ..Cors::default()
+    };
+    let route = Route::to(exec).layers(Layers {
+        cors: Some(cors),
+        ..Layers::default()
+    });
+    let server = serve(&stage, Router::new().route(route), HttpLimits::default());
+    for (host, origin, status) in [
+        ("localhost", "http://evil.example", 403),
+        ("localhost", "http://localhost", 200),
+        ("localhost", "http://friend.example", 200),
+        // A name of somebody else's that leads here.
+        ("evil.example", "http://evil.example", 403),
+    ] {
         let mut client = Raw::to(&server);
         client.say(format!(
-            "POST / HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\nContent-Length: 0\r\n\r\n"
+            "POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Length: 0\r\n\r\n"
         ));
         assert_eq!(client.hear().status, status, "{origin}");
     }
@@ -378,4 +393,27 @@ fn no_more_programs_run_than_may() {
     second.say("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
     raw::reset(first.0.into_inner());
     assert_eq!(second.hear().status, 200);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_takes_its_family_along() {
+    let stage = Stage::new();
+    let then = "printf 'Content-Type: text/plain\n\n'; echo $SERVER_PROTOCOL; wait";
+    let (family, script) = Family::script(&stage, "h2", then);
+    let server = runs(&stage, sh(&script));
+    let sender = super::h2::connect(&server).await;
+    let mut ready = sender.clone().ready().await.expect("ready");
+    let request = ::http::Request::get("http://a.example/").body(());
+    let (response, _) = ready
+        .send_request(request.expect("a request"), true)
+        .expect("sent");
+    let mut body = within("a response", response)
+        .await
+        .expect("a response")
+        .into_body();
+    let data = within("data", body.data()).await.expect("some");
+    assert_eq!(&data.expect("data")[..], b"HTTP/2.0\n");
+    drop(body);
+    let ended = tokio::task::spawn_blocking(move || family.ends());
+    ended.await.expect("its end is seen");
 }

@@ -34,7 +34,7 @@ use ::http::Method;
 
 pub use access::{Access, Addresses, Certificates, Range, RangeError, Rule, Secret, User};
 pub use compress::{Coding, Compression};
-pub use cors::Cors;
+pub use cors::{Cors, Invited};
 pub use fields::{FieldError, Fields, field_name};
 pub use host::{Host, HostError, without_port};
 pub use mount::Mount;

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Exec;
 use super::family::{GRACE, Started};
 use crate::error::{Error, Result};
+use crate::http::router::Invited;
 use crate::http::{
     Body, Downstream, HeaderValue, Method, Problem, Request, Response, StatusCode, header,
     same_origin,
@@ -40,7 +41,9 @@ impl Service<Request> for Exec {
     async fn call(&self, request: Request) -> Result<Response> {
         // Nothing has to be remembered for a site to let somebody start a program.
         if same_origin::changes_something(request.method())
-            && let Err(problem) = same_origin::check(&request)
+            && !Invited::is(&request)
+            && let Err(problem) =
+                same_origin::check(&request).and_then(|()| same_origin::check_name(&request))
         {
             return Ok(problem.response());
         }
