@@ -401,7 +401,7 @@ async fn a_stream_that_is_reset_takes_its_family_along() {
     let then = "printf 'Content-Type: text/plain\n\n'; echo $SERVER_PROTOCOL; wait";
     let (family, script) = Family::script(&stage, "h2", then);
     let server = runs(&stage, sh(&script));
-    let sender = super::h2::connect(&server).await;
+    let sender = h2::connect(&server).await;
     let mut ready = sender.clone().ready().await.expect("ready");
     let request = ::http::Request::get("http://a.example/").body(());
     let (response, _) = ready
