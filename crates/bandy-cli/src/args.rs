@@ -132,7 +132,9 @@ pub struct CheckArgs {
 bandy serve SERVICE URL... [OPTIONS]
        bandy serve greet TEXT URL... [OPTIONS]
        bandy serve reply TEMPLATE URL... [OPTIONS]
-       bandy serve exec URL... [OPTIONS] -- CMD [ARG]...",
+       bandy serve exec URL... [OPTIONS] -- CMD [ARG]...
+       bandy serve files URL... --root DIR [OPTIONS]
+       bandy serve api URL... [--store STORE] [OPTIONS]",
     after_help = "\
 Services:
   echo            what it received, byte for byte
@@ -141,15 +143,20 @@ Services:
   discard         nothing, to whatever comes
   chargen         printable characters without end
   exec -- CMD     a program for each connection: its stdin and stdout
+  files           a folder's files; where it is allowed they are put and deleted too
+  api             accounts, sessions and records, and endpoints to test clients with
 
 URLs:
   tcp://:7000  udp://:7000  tls://:7443  ws://:7080/chat  wss://:7443  unix:///run/app.sock
+  http://:8000  https://:8443    for echo, greet, reply, files and api
   No host is this machine only; every interface is 0.0.0.0 or [::]. Port 0 takes a free port.
 
 Examples:
   bandy serve echo tcp://:7000 udp://:7000 tls://:7443
   bandy serve reply \"Server received: {message}\" tcp://:7002
   bandy serve exec tcp://:9000 --programs 10 -- ./handler.py --verbose
+  bandy serve files http://:8000 --root public
+  bandy serve api http://:8000 --store sqlite:bandy.db
   bandy serve echo tcp://:7000 --idle 1m --print-config > bandy.toml"
 )]
 pub struct ServeArgs {
@@ -179,6 +186,8 @@ pub struct ServeArgs {
     pub tls: TlsOptions,
     #[command(flatten)]
     pub limits: LimitOptions,
+    #[command(flatten)]
+    pub http: HttpOptions,
 }
 
 /// What some services can be told.
@@ -197,6 +206,36 @@ pub struct ServiceOptions {
     /// exec: how many programs may run at once [default: 100]
     #[arg(long, value_name = "N")]
     pub programs: Option<String>,
+    /// files: the folder
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<String>,
+    /// files: no listing of folders without an index.html
+    #[arg(long)]
+    pub no_listing: bool,
+    /// files: names that begin with a dot too
+    #[arg(long)]
+    pub hidden: bool,
+    /// files: clients may put files
+    #[arg(long)]
+    pub upload: bool,
+    /// files: the longest file that may be put [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub upload_max: Option<String>,
+    /// files: clients may delete files
+    #[arg(long)]
+    pub delete: bool,
+    /// files: Cache-Control of every file, as in "public, max-age=3600"
+    #[arg(long, value_name = "VALUE")]
+    pub cache_control: Option<String>,
+    /// api: where it remembers, as in sqlite:bandy.db [default: memory:, until it ends]
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// api: nobody may register; users are added with `bandy user add`
+    #[arg(long)]
+    pub no_registration: bool,
+    /// api: without the endpoints that clients are tested with
+    #[arg(long)]
+    pub no_testing: bool,
 }
 
 /// Of `tls` and `wss` listeners, and who may open WebSockets.
@@ -254,6 +293,45 @@ pub struct LimitOptions {
     /// Datagrams of one peer that may wait [default: 256]
     #[arg(long, value_name = "N")]
     pub flow_queue: Option<String>,
+}
+
+/// Of requests and their connections.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits of HTTP")]
+pub struct HttpOptions {
+    /// For a request's head, from its first byte [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub head: Option<String>,
+    /// Between two requests of a connection, or none [default: 75s]
+    #[arg(long, value_name = "TIME")]
+    pub keep_alive: Option<String>,
+    /// The longest head [default: 32KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub head_size: Option<String>,
+    /// The longest request target [default: 8KiB]
+    #[arg(long, value_name = "SIZE")]
+    pub target: Option<String>,
+    /// The most fields of a request [default: 100]
+    #[arg(long, value_name = "N")]
+    pub fields: Option<String>,
+    /// The longest request body [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub body: Option<String>,
+    /// What a body must bring in a second, or none [default: 500B]
+    #[arg(long, value_name = "SIZE")]
+    pub body_rate: Option<String>,
+    /// How long a body may be slower than that [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub body_grace: Option<String>,
+    /// How long a client may leave what it is sent untaken [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub send: Option<String>,
+    /// Requests of one connection, or none for no bound [default: none]
+    #[arg(long, value_name = "N")]
+    pub requests: Option<String>,
+    /// HTTP/2 streams of one connection at once [default: 128]
+    #[arg(long, value_name = "N")]
+    pub streams: Option<String>,
 }
 
 /// Print a shell's completion script

@@ -39,26 +39,26 @@ use target::Target;
 /// Ask a server, print its answer
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "\
-bandy ask [OPTIONS] [METHOD] <URL> [ITEM]...",
+    override_usage = "bandy ask [OPTIONS] [METHOD] <URL> [ITEM]...",
     after_help = "\
 HTTP: a URL without a scheme is http, as in :5000/path or localhost:8000. ITEMs are HTTPie's:
-  name=text  name:=json       the body, as JSON; a[b][]=x is nested; a form with --form
-  name=@file  name:=@file     the same, out of a file
-  name@file                   a file, with --form
-  name==value                 the URL's query
+  name=text  name:=json             the body, as JSON; a[b][]=x is nested; with --form a form
+  name=@file  name:=@file           the same, out of a file
+  name@file                         a file, with --form
+  name==value                       the URL's query
   Header:value  Header:  Header;    a header; none; an empty one
-  @file  -                    the whole body: a file; stdin, which is also taken where it is redirected
-Redirected stdin is not read for GET and HEAD, nor beside ITEMs that make a body. METHOD is POST with a
-body and else GET. The body of the answer goes to stdout, what else is shown to stderr.
+  @file  -                          the whole body: a file; stdin
+METHOD is POST with a body, else GET. Redirected stdin is the body, but for GET, HEAD and DELETE,
+and beside ITEMs that make one. The answer's body goes to stdout, what else is shown to stderr.
 
 Other URLs: each ITEM is one message, sent in order; a stream gets a line feed behind each. Without
 ITEMs stdin is sent: byte for byte to a stream, a line a message else. On a terminal it is a line
-editor. It ends when the server closes; with ws after as many answers as were sent; with udp after one.
+editor. It ends when the server closes; with ws after as many answers as were sent; with udp after
+one.
 
-Exit codes: 0 answered; 1 failed; 2 wrong usage; 6 name not resolved; 7 not connected; 22 HTTP status
-400 or more; 28 timed out; 35 TLS failed; 52 closed without an answer; 60 certificate not trusted; 110
-fewer than N answers; 130 interrupted.
+Exit codes: 0 answered; 1 failed; 2 wrong usage; 6 name not resolved; 7 not connected; 22 HTTP
+status of 400 or more; 28 timed out; 35 TLS failed; 52 closed without an answer; 60 certificate not
+trusted; 110 fewer than N answers; 130 interrupted.
 
 Examples:
   bandy ask :8000/users                     GET, and print the answer
@@ -77,7 +77,7 @@ pub struct AskArgs {
     #[arg(value_name = "URL")]
     url: String,
     /// What to say [default: stdin]
-    #[arg(value_name = "ITEM", allow_hyphen_values = false)]
+    #[arg(value_name = "ITEM")]
     items: Vec<OsString>,
 
     #[command(flatten)]
@@ -86,7 +86,7 @@ pub struct AskArgs {
     /// End after N answers: lines of a stream, else messages; 0 waits for none
     #[arg(long, value_name = "N", help_heading = "Streams and messages")]
     answers: Option<usize>,
-    /// The longest wait for the server, or none [default: 30s, none on a terminal]
+    /// The longest wait for the server, or none [default: 30s, none in the line editor]
     #[arg(long, value_name = "TIME", value_parser = patience)]
     timeout: Option<Patience>,
     /// Keep our direction open after the last word
@@ -99,7 +99,7 @@ pub struct AskArgs {
     /// Draw the conversation's times on stderr
     #[arg(long)]
     trace: bool,
-    /// Print one JSON object instead of the answer: all that is known of the conversation
+    /// Print one JSON object instead of the answer
     #[arg(long, conflicts_with = "hex")]
     json: bool,
     /// Print a hex dump of all that is sent (>) and received (<)

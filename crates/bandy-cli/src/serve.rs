@@ -47,10 +47,23 @@ fn written(args: &ServeArgs) -> Result<Config, Error> {
     } else {
         "SERVICE"
     });
+    write_state(&mut config.root, args);
     config
         .root
         .set(&["server", name], Data::Table(server), origin);
     Ok(config)
+}
+
+/// Where it remembers, and who may.
+fn write_state(root: &mut Table, args: &ServeArgs) {
+    let options = &args.service_options;
+    if let Some(store) = &options.store {
+        root.set(&["state", "store"], store.as_str(), flag("--store"));
+    }
+    if options.no_registration {
+        let path = &["accounts", "registration"];
+        root.set(path, Data::Boolean(false), flag("--no-registration"));
+    }
 }
 
 fn flag(name: &str) -> Origin {
@@ -91,12 +104,36 @@ fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
     if let Some(programs) = &given.programs {
         options.set(&["programs"], Data::from_flag(programs), flag("--programs"));
     }
+    let texts = [
+        ("root", "--root", &given.root),
+        ("cache_control", "--cache-control", &given.cache_control),
+    ];
+    for (key, origin, value) in texts {
+        if let Some(value) = value {
+            options.set(&[key], value.as_str(), flag(origin));
+        }
+    }
+    if let Some(max) = &given.upload_max {
+        options.set(&["upload_max"], Data::from_flag(max), flag("--upload-max"));
+    }
+    let switches = [
+        ("listing", "--no-listing", given.no_listing, false),
+        ("hidden", "--hidden", given.hidden, true),
+        ("upload", "--upload", given.upload, true),
+        ("delete", "--delete", given.delete, true),
+        ("testing", "--no-testing", given.no_testing, false),
+    ];
+    for (key, origin, is_given, value) in switches {
+        if is_given {
+            options.set(&[key], Data::Boolean(value), flag(origin));
+        }
+    }
     let service = flag("SERVICE");
     match (options.0.as_slice(), name) {
         ([], _) => server.set(&["service"], name, service),
         // One that can be written without its name.
-        ([(key, value)], "greet" | "reply" | "exec")
-            if matches!(key.name.as_str(), "text" | "template" | "command") =>
+        ([(key, value)], "greet" | "reply" | "exec" | "files")
+            if matches!(key.name.as_str(), "text" | "template" | "command" | "root") =>
         {
             server.set(&["service", name], value.data.clone(), value.origin.clone());
         }
@@ -105,7 +142,7 @@ fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
 }
 
 fn write_options(server: &mut Table, args: &ServeArgs) {
-    let (tls, limits) = (&args.tls, &args.limits);
+    let (tls, limits, http) = (&args.tls, &args.limits, &args.http);
     let texts = [
         (&["model"][..], "--model", &args.model),
         (&["tls", "cert"], "--cert", &tls.cert),
@@ -134,6 +171,17 @@ fn write_options(server: &mut Table, args: &ServeArgs) {
         ("flows", "--flows", &limits.flows),
         ("flow_idle", "--flow-idle", &limits.flow_idle),
         ("flow_queue", "--flow-queue", &limits.flow_queue),
+        ("head", "--head", &http.head),
+        ("keep_alive", "--keep-alive", &http.keep_alive),
+        ("head_size", "--head-size", &http.head_size),
+        ("target", "--target", &http.target),
+        ("fields", "--fields", &http.fields),
+        ("body", "--body", &http.body),
+        ("body_rate", "--body-rate", &http.body_rate),
+        ("body_grace", "--body-grace", &http.body_grace),
+        ("send", "--send", &http.send),
+        ("requests", "--requests", &http.requests),
+        ("streams", "--streams", &http.streams),
     ];
     for (key, origin, value) in quantities {
         if let Some(value) = value {
@@ -193,8 +241,13 @@ impl Said {
                 Some(text) => format!("{text:?} "),
                 None => String::new(),
             };
-            let dashes = if service == "exec" { " -- CMD" } else { "" };
-            let hint = format!("bandy serve {service} {sample}tcp://:7000{dashes}");
+            let rest = match service {
+                "exec" => "tcp://:7000 -- CMD",
+                "files" => "http://:8000 --root DIR",
+                "api" => "http://:8000",
+                _ => "tcp://:7000",
+            };
+            let hint = format!("bandy serve {service} {sample}{rest}");
             return Err(report::usage(act, "no URL says where", hint));
         }
         Ok(said)

@@ -157,11 +157,10 @@ fn each_failure_has_its_code() {
     let plain_text = after_a_line(|mut stream| stream.write_all(b"what?\n").expect("sent"));
     let not_tls = plain_text.replace("tcp", "tls");
     let echo = echo();
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&[&resets, "x"], 1, "connection reset"),
-        (&["nonsense", "x"], 2, "names no scheme"),
-        (&["POST", "http://:80"], 2, "HTTP"),
-        (&["http://127.0.0.1:80"], 2, "HTTP"),
+        (&["nonsense://x", "x"], 2, "there is no scheme `nonsense`"),
+        (&["POST", &echo], 2, "POST is an HTTP method"),
         (&[&echo, "x", "--insecure"], 2, "did you mean tls://?"),
         (&["tcp://no-such-host.invalid:1", "x"], 6, "resolving"),
         (&[&nobody, "x"], 7, "connection refused"),
@@ -273,6 +272,21 @@ fn websocket_messages() {
     assert_eq!((&stdout[..], &stderr[..]), ("one\ntwo\n", ""));
     let (code, stdout, _) = ask_with_input(&[&bandy.2[0]], b"a\n\nb");
     assert_eq!((code, &stdout[..]), (0, "a\n\nb\n"));
+}
+
+#[test]
+fn requests() {
+    let bandy = Bandy::echo(&["http://127.0.0.1:0", "https://127.0.0.1:0"]);
+    for url in &bandy.2 {
+        for version in ["1.1", "2"] {
+            let args = [url.as_str(), "name=Ada", "--http", version];
+            let (code, stdout, stderr) = bandy.ask(&args);
+            assert_eq!((code, &stdout[..]), (0, r#"{"name":"Ada"}"#), "{stderr}");
+        }
+    }
+    // Without a scheme it is HTTP.
+    let bare = bandy.2[0].trim_start_matches("http://127.0.0.1");
+    assert_eq!(bandy.ask(&[bare, "a:=1"]).1, r#"{"a":1}"#);
 }
 
 #[test]

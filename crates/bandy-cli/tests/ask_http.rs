@@ -9,7 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use bandy_testkit::PATIENCE;
+use bandy::endpoint::Scheme;
+use bandy::http::{Http, Request, Response};
+use bandy::{Server, service_fn};
+use bandy_testkit::{PATIENCE, Stage};
 
 fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bandy"));
@@ -217,7 +220,7 @@ fn bodies_from_files_and_stdin() {
     let file = file.to_str().expect("UTF-8");
     let body = |request: &str| request.split_once("\r\n\r\n").expect("a body").1.to_owned();
 
-    let raw = Raw::saying([OK; 5]);
+    let raw = Raw::saying([OK; 6]);
     ask(&[&raw.url, &format!("@{file}")]);
     let heard = raw.heard();
     assert!(
@@ -257,9 +260,14 @@ fn bodies_from_files_and_stdin() {
     let heard = raw.heard();
     assert!(heard.starts_with("POST / "), "{heard}");
     assert!(
-        heard.contains("Content-Type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked"),
+        heard.contains("Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n"),
         "{heard}"
     );
+    assert_eq!(body(&heard), "hello");
+    // What can be longer than memory has its length told piece by piece.
+    let _ = ask_with_input(&["PUT", &raw.url, "@/dev/stdin"], b"hello");
+    let heard = raw.heard();
+    assert!(heard.contains("Transfer-Encoding: chunked\r\n"), "{heard}");
     assert_eq!(body(&heard), "5\r\nhello\r\n0\r\n\r\n");
 
     // An empty stdin is none.
@@ -491,7 +499,7 @@ fn redirects_and_what_they_take_along() {
     assert!(stderr.contains("which is not HTTP"), "{stderr}");
     // What could be read only once.
     let raw = Raw::saying([redirect("307", "/x")]);
-    let (code, _, stderr) = ask_with_input(&["POST", &raw.url, "-F", "-"], b"once");
+    let (code, _, stderr) = ask_with_input(&["POST", &raw.url, "-F", "@/dev/stdin"], b"once");
     assert_eq!(code, 2);
     assert!(stderr.contains("could be read only once"), "{stderr}");
 }
@@ -817,4 +825,102 @@ fn the_curl_command_with_everything() {
         "--curl",
     ]);
     insta::assert_snapshot!("curl", stdout);
+}
+
+#[test]
+fn our_own_server_in_both_versions() {
+    let stage = Stage::new();
+    let echo = async |request: Request| Ok(Response::new(request.into_body()));
+    let server = Server::new(Http::new(service_fn(echo)));
+    stage.ca();
+    let server = stage.start(server, &[Scheme::Http, Scheme::Https]);
+    let ask = |data: &Path, args: &[&str]| {
+        let mut command = program(args);
+        command.env("XDG_DATA_HOME", data).stdin(Stdio::null());
+        outcome(command.output().expect("run"))
+    };
+    for endpoint in server.endpoints() {
+        let url = endpoint.to_string();
+        let is_secure = endpoint.scheme() == Scheme::Https;
+        let usual = if is_secure { "2" } else { "1.1" };
+        for (wish, version) in [(None, usual), (Some("1.1"), "1.1"), (Some("2"), "2")] {
+            let mut args = vec![url.as_str(), "name=Ada", "--json"];
+            args.extend(wish.into_iter().flat_map(|wish| ["--http", wish]));
+            let (code, stdout, stderr) = ask(stage.folder(), &args);
+            assert_eq!(code, 0, "{args:?}: {stderr}");
+            let object: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+            assert_eq!(object["http"], version, "{args:?}");
+            assert_eq!(object["status"], 200);
+            assert_eq!(object["tls"].is_object(), is_secure);
+            assert_eq!(ask(stage.folder(), &args[..2]).1, r#"{"name":"Ada"}"#);
+        }
+        let (_, _, stderr) = ask(stage.folder(), &[&url, "-v", "--http", "2", "a=1"]);
+        assert!(
+            stderr.contains("POST / HTTP/2\nhost: ") && stderr.contains("HTTP/2 200 OK"),
+            "{stderr}"
+        );
+        assert_eq!(
+            stderr.contains("TLSv1.3") && stderr.contains(", h2;"),
+            is_secure,
+            "{stderr}"
+        );
+    }
+    let stranger = tempfile::tempdir().expect("a folder");
+    let url = server.endpoints().last().expect("https").to_string();
+    let (code, stdout, stderr) = ask(stranger.path(), &[&url]);
+    assert_eq!((code, &stdout[..]), (60, ""), "{stderr}");
+    let (code, _, stderr) = ask(
+        stage.folder(),
+        &[&url.replace("https", "http"), "--timeout", "5s"],
+    );
+    assert!(matches!(code, 1 | 52), "{stderr}");
+}
+
+proptest::proptest! {
+    // Each case runs the program.
+    #![proptest_config(proptest::test_runner::Config { cases: 12, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn what_is_built_is_what_is_sent(
+        fields in proptest::collection::vec(("[a-z\u{e4} ][a-z0-9 .]{0,5}", "[^\u{0}]{0,8}"), 1..5),
+        n in proptest::num::i64::ANY,
+        query in "[^\u{0}]{0,8}",
+    ) {
+        let protected = |text: &str| -> String {
+            let plain = |c: char| match c {
+                ':' | ';' | '=' | '@' => format!("\\{c}"),
+                c => c.to_string(),
+            };
+            text.chars().map(plain).collect()
+        };
+        let raw = Raw::saying([OK]);
+        let mut args = vec![raw.url.clone(), format!("q=={}", protected(&query)), format!("n:={n}")];
+        let mut expected = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
+        for (name, text) in &fields {
+            args.push(format!("{name}={}", protected(text)));
+            expected.insert(name.clone(), text.as_str().into());
+        }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, _, stderr) = ask(&[&["--"], &args[..]].concat());
+        proptest::prop_assert_eq!(code, 0, "{:?}: {}", args, stderr);
+        let heard = raw.heard();
+        let (head, body) = heard.split_once("\r\n\r\n").expect("a body");
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        proptest::prop_assert_eq!(body, serde_json::Value::Object(expected));
+        let target = head.split(' ').nth(1).expect("a target");
+        let value = target.strip_prefix("/?q=").expect("a query").replace('+', " ");
+        let mut bytes = Vec::new();
+        let mut rest = value.as_bytes();
+        while let [first, more @ ..] = rest {
+            rest = more;
+            if *first == b'%' {
+                let hex = std::str::from_utf8(&rest[..2]).expect("hex");
+                bytes.push(u8::from_str_radix(hex, 16).expect("hex"));
+                rest = &rest[2..];
+            } else {
+                bytes.push(*first);
+            }
+        }
+        proptest::prop_assert_eq!(String::from_utf8(bytes).expect("UTF-8"), query);
+    }
 }

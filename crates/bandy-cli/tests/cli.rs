@@ -195,6 +195,51 @@ service = "exec"
 }
 
 #[test]
+fn routes() {
+    insta::assert_snapshot!(check(
+        r#"
+[state]
+store = "postgres://db"
+backup = { every = "1h" }
+
+[server.edge]
+listen = ["http://:8080", "tcp://:7000"]
+
+[[server.edge.route]]
+host = "https://app.example"
+path = "api/*"
+method = "get"
+strip = "/api"
+service = "chargen"
+
+[[server.edge.route]]
+path = "/a/*"
+strip = "/b"
+allow = "10.1.2.3/8"
+certificate = "required"
+users = { "a:b" = "" }
+roles = ["admin"]
+rate = { every = "1s" }
+cors = { origins = "*", credentials = true }
+request = { set = { Host = "a", X-A = "é" }, headers = {} }
+redirect = { to = "{hots}/", status = 200 }
+
+[[server.edge.route]]
+require = "password"
+compres = true
+service.files = { root = "public", upload_max = "1GB", listing = "no" }
+respond = 404
+
+[[server.edge.route]]
+path = "/late"
+respond = { status = 204, body = "x" }
+
+[[server.edge.route]]
+"#
+    ));
+}
+
+#[test]
 fn tls_and_origins() {
     insta::assert_snapshot!(check(
         r#"
@@ -331,6 +376,38 @@ fn serve_prints_the_file_that_means_the_same() {
             "-c",
             "echo \"$BANDY_PEER\"",
         ],
+        &[
+            "serve",
+            "files",
+            "http://:8000",
+            "--root",
+            "public",
+            "--no-listing",
+            "--upload",
+            "--upload-max",
+            "2GiB",
+            "--body-rate",
+            "none",
+            "--print-config",
+        ],
+        &[
+            "serve",
+            "files",
+            "http://:8000",
+            "--root",
+            ".",
+            "--print-config",
+        ],
+        &[
+            "serve",
+            "api",
+            "http://:8000",
+            "--store",
+            "sqlite:bandy.db",
+            "--no-registration",
+            "--no-testing",
+            "--print-config",
+        ],
     ];
     let printed = all(runs);
     insta::assert_snapshot!(printed);
@@ -358,6 +435,26 @@ fn serve_says_what_is_wrong() {
         &["serve", "greet", "Hello", "udp://:7000"],
         &["serve", "reply", "tcp://:7000", "Got {mesage}"],
         &["serve", "exec", "tcp://:7000"],
+        &["serve", "files"],
+        &["serve", "files", "http://:8000"],
+        &[
+            "serve",
+            "files",
+            "tcp://:8000",
+            "--root",
+            "public",
+            "--body",
+            "1MB"
+        ],
+        &[
+            "serve",
+            "echo",
+            "http://:8000",
+            "--store",
+            "memory:",
+            "--root",
+            "public"
+        ],
         &["serve", "echo", "tcp://:7000", "--", "cat"],
         &[
             "serve",

@@ -467,3 +467,49 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20) as s:
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+#[test]
+fn ask_reads_pythons_http_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let served = folder.path().join("served");
+    std::fs::create_dir(&served).expect("made");
+    std::fs::write(served.join("a.json"), "{\"n\": 1.50}").expect("written");
+    let big = noise(5, 3 << 20);
+    std::fs::write(served.join("big.bin"), &big).expect("written");
+    let mut python = peer("python3", "python3")
+        .args([
+            "-u",
+            "-m",
+            "http.server",
+            "0",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+        ])
+        .arg(&served)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("python3");
+    let mut ready = String::new();
+    let stdout = python.stdout.take().expect("piped");
+    BufReader::new(stdout)
+        .read_line(&mut ready)
+        .expect("a line");
+    let url = ready.split(['(', ')']).nth(1).expect("a URL").to_owned();
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(BANDY);
+        let command = command.arg("ask").args(args).current_dir(folder.path());
+        command.stdin(Stdio::null()).output().expect("run")
+    };
+    assert_eq!(ask(&[&format!("{url}a.json")]).stdout, b"{\"n\": 1.50}");
+    let shown = ask(&[&format!("{url}a.json"), "--pretty=format"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&shown), "{\n  \"n\": 1.50\n}\n");
+    assert_eq!(ask(&[&format!("{url}nothing")]).status.code(), Some(22));
+    assert_eq!(ask(&["HEAD", &url]).status.code(), Some(0));
+    assert!(ask(&[&format!("{url}big.bin"), "-d"]).status.success());
+    let came = std::fs::read(folder.path().join("big.bin")).expect("saved");
+    assert!(came == big, "as it was");
+    python.kill().expect("it runs");
+    python.wait().expect("it ended");
+}

@@ -157,6 +157,26 @@ t = Terminal(server(ring), "x")
 assert t.end() == 0
 assert t.seen == b"^Gring\r\n", t.seen
 
+
+# Over HTTP: the head, and JSON indented and in colours; nothing that a terminal would obey, and no binary.
+def http(head, body):
+    def talk(conn):
+        conn.recv(10000)
+        conn.sendall(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
+
+    return server(talk).replace("tcp", "http")
+
+
+t = Terminal(http(b"Content-Type: application/json", b'{"a":[1,"\xc2\x9b2J"]}'))
+assert t.end() == 0
+assert b"200 OK\x1b[0m\r\n\x1b[36mContent-Type\x1b[0m: application/json\r\n" in t.seen, t.seen
+body = b'{\r\n  \x1b[34;1m"a"\x1b[0m: [\r\n    \x1b[36m1\x1b[0m,\r\n    \x1b[32m"\\u{9b}2J"\x1b[0m\r\n  ]\r\n}\r\n'
+assert t.seen.endswith(b"\r\n\r\n" + body), t.seen
+
+t = Terminal(http(b"Content-Type: image/png", b"\x89PNG\r\n\x1a\n\0\0"))
+assert t.end() == 0
+assert b"(binary, image/png: not shown" in t.seen and b"PNG" not in t.seen, t.seen
+
 # A password is asked for twice, and nothing of it is shown.
 store = ("--store", "sqlite:" + os.path.join(STATE, "bandy.db"))
 t = Terminal("add", "ada", *store, command="user")

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
+use crate::accounts::Accounts;
 use crate::config::{Plan, plan};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
+use crate::limits::StoreLimits;
 use crate::net::Inherited;
 use crate::net::ws::Origins;
 use crate::server::{Loops, Running, Server};
-use crate::services;
+use crate::services::{self, Needs};
+use crate::state::{self, Location, Store, backup};
 
 /// Everything that a plan declares, running.
 #[derive(Debug)]
 pub struct App {
     servers: Vec<Running>,
+    store: Option<Arc<dyn Store>>,
     /// Dropped last: the servers' conversations live on them.
     _loops: Arc<Loops>,
 }
@@ -22,13 +26,14 @@ impl App {
     /// Starts every server of the plan, or none.
     ///
     /// # Errors
-    /// The first server that cannot start: an endpoint that cannot be listened on, a certificate or a program that is
-    /// not there.
+    /// The first server that cannot start: an endpoint that cannot be listened on, a certificate, a program or a folder
+    /// that is not there. A store that cannot be opened.
     pub fn start(plan: &Plan, mut inherited: Inherited) -> Result<App> {
         let loops = Arc::new(Loops::start()?);
+        let needs = remember(plan, &loops)?;
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
-            servers.push(build(server)?.start_on(&loops, &mut inherited)?);
+            servers.push(build(server, &needs)?.start_on(&loops, &mut inherited)?);
         }
         for socket in inherited.left() {
             tracing::warn!(
@@ -38,6 +43,7 @@ impl App {
         }
         Ok(App {
             servers,
+            store: needs.store,
             _loops: loops,
         })
     }
@@ -58,22 +64,58 @@ impl App {
     /// May be called again while it runs, or after it was cancelled.
     pub async fn drain(&self) -> usize {
         // All at once: each has a deadline of its own.
-        futures_util::future::join_all(self.servers.iter().map(Running::drain))
-            .await
-            .iter()
-            .sum()
+        let cut = futures_util::future::join_all(self.servers.iter().map(Running::drain)).await;
+        self.close().await;
+        cut.iter().sum()
     }
 
     /// Ends every conversation at once.
     pub async fn cut(&self) {
         futures_util::future::join_all(self.servers.iter().map(Running::cut)).await;
+        self.close().await;
+    }
+
+    /// Ends the store in good order, once nobody asks it any more.
+    async fn close(&self) {
+        if let Some(store) = &self.store
+            && let Err(e) = store.close().await
+        {
+            tracing::error!(hint = e.next_step(), "{e}");
+        }
     }
 }
 
-fn build(planned: &plan::Server) -> Result<Server> {
-    let needs = services::Needs {
+/// Opens the store, if anything needs one, and has it copied as the plan says.
+fn remember(plan: &Plan, loops: &Loops) -> Result<Needs> {
+    if !plan.remembers() {
+        return Ok(Needs::default());
+    }
+    let location = match &plan.state {
+        Some(state) => &state.store,
+        None => {
+            tracing::warn!(
+                hint = "name a store: `[state] store = \"sqlite:bandy.db\"`, or --store",
+                "accounts and records are kept in memory, and gone when this ends"
+            );
+            &Location::Memory
+        }
+    };
+    let store = state::open_with(location, StoreLimits::default())?;
+    if let Some(schedule) = plan.state.as_ref().and_then(|s| s.backup.clone()) {
+        let store = store.clone();
+        loops.spawn(async { match backup::run(store, schedule).await {} });
+    }
+    Ok(Needs {
+        accounts: Some(Accounts::open(store.clone(), plan.accounts.clone())?),
+        store: Some(store),
+        ..Needs::default()
+    })
+}
+
+fn build(planned: &plan::Server, needs: &Needs) -> Result<Server> {
+    let needs = Needs {
         limits: planned.limits.clone(),
-        ..services::Needs::default()
+        ..needs.clone()
     };
     let service = services::build(&planned.answers, &needs)?;
     let server = Server::new(service)

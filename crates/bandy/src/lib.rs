@@ -67,7 +67,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`endpoint`], [`error`], [`service`], [`limits`] | URLs, errors, the one trait, every bound with its default |
-//! | [`wire`] | protocols without I/O: lines, and the table of UDP flows |
+//! | [`wire`] | protocols without I/O: lines, HTTP/1.1, and the table of UDP flows |
 //! | [`net`] | sockets, both ends of each: [`bind`](net::bind), [`connect`], TLS, WebSocket, the local certificate authority |
 //! | [`state`] | what must be remembered: records and logs, in a SQLite file or in memory; backups |
 //! | [`accounts`] | users, passwords, sessions, on any store |

@@ -222,7 +222,7 @@ impl Asking<'_> {
         if view.verbose || view.head {
             view.show_answer(&answer);
         } else if is_head_only {
-            show::print(&String::from_utf8_lossy(&show::answer(&answer)))?;
+            show::print(&show::answer(&answer))?;
         } else if code == Code::Refused && !self.args.json {
             tell::say(format_args!(
                 "bandy: {} {}: {}",
@@ -246,7 +246,7 @@ impl Asking<'_> {
             );
         }
         let decodes = question.decodes();
-        let output = output::open(view.body.clone(), answer.headers(), decodes)?;
+        let output = output::open(view.body.clone(), &question.url, answer.headers(), decodes)?;
         let is_whole = course.print(answer, output, &self.stop).await?;
         Ok(match is_whole {
             true => Done::Answered(code),

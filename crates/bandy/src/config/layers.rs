@@ -154,8 +154,8 @@ fn access<'a>(walk: &mut Walk<'a>, server: &'a Table, table: &'a Table) -> Acces
             ));
         }
     }
-    access.users = users(walk, table, "users", "a password");
-    access.tokens = users(walk, table, "tokens", "a token");
+    access.users = users(walk, table, "users", "password");
+    access.tokens = users(walk, table, "tokens", "token");
     access.login = login(walk, table);
     access
 }
@@ -183,7 +183,7 @@ fn users<'a>(walk: &mut Walk<'a>, table: &'a Table, key: &str, what: &str) -> Ve
     };
     let Data::Table(names) = &value.data else {
         let help = format!(
-            "write `{} = {{ NAME = \"…\" }}`, with {what} for each",
+            "write `{} = {{ NAME = \"…\" }}`, with a {what} for each",
             key.name
         );
         walk.wrong_type(&key.name, value, "a table", Some(&help));
@@ -211,7 +211,7 @@ fn users<'a>(walk: &mut Walk<'a>, table: &'a Table, key: &str, what: &str) -> Ve
             _ => None,
         };
         if let Some(wrong) = wrong {
-            let message = format!("`{}` has not {what}", printable(&name.name));
+            let message = format!("`{}` has no {what}", printable(&name.name));
             walk.push(Diagnostic::error(&value.origin, message).label(wrong));
         }
         users.push(User {
@@ -226,6 +226,9 @@ fn login<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Option<Rule> {
     let require = table.get("require");
     let is_required =
         require.is_some_and(|value| walk.choice("require", value, &[("login", ())]).is_some());
+    if let Some(value) = require.filter(|_| is_required) {
+        walk.logins.push(value.origin.clone());
+    }
     let mut rule = Rule::default();
     if let Some((key, value)) = table.entry("roles") {
         let roles = walk.texts("roles", value);

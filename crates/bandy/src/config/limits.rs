@@ -50,6 +50,8 @@ const HTTP_KEYS: [&str; 11] = [
 pub(super) struct Listens {
     pub(super) has_flows: bool,
     pub(super) has_requests: bool,
+    /// The longest body that something behind it takes, where that is more than usual.
+    pub(super) body_bytes: Option<u64>,
 }
 
 /// The server's `limits`.
@@ -62,6 +64,9 @@ pub(super) fn limits<'a>(
     let mut limits = Limits::default();
     if model == Model::Threads {
         limits.connections = Limits::CONNECTIONS_THREADS;
+    }
+    if let Some(max) = listens.body_bytes {
+        limits.http.body_bytes = max;
     }
     let Some((key, value)) = server.entry("limits") else {
         return limits;

@@ -14,7 +14,9 @@
 //! assert_eq!(plan.servers[0].listen[1].to_string(), "udp://127.0.0.1:7000");
 //! ```
 
+mod api;
 pub mod diagnostic;
+mod files;
 mod layers;
 mod limits;
 mod listen;
@@ -22,10 +24,12 @@ mod options;
 pub mod plan;
 mod print;
 mod print_route;
+mod print_state;
 pub mod quantity;
 pub mod raw;
 mod read;
 mod route;
+mod state;
 mod walk;
 
 use std::io;
@@ -236,6 +240,42 @@ mod tests {
         assert_eq!(access.tokens[0].secret.reveal(), "t");
         let path = "path = \"/api/v1/*\"\nstrip = \"/api/\"";
         assert_eq!(layers(path).strip.as_deref(), Some("/api"));
+    }
+
+    #[test]
+    fn what_takes_longer_bodies_raises_the_servers_limit() {
+        let text = "[server.s]\nlisten = \"http://:1\"\n\
+            [[server.s.route]]\npath = \"/up/*\"\nservice.files = { root = \"up\", upload = true }\n\
+            [[server.s.route]]\nservice = \"echo\"\n";
+        let (plan, _) = parse("c", text).expect("a plan");
+        assert_eq!(plan.servers[0].limits.http.body_bytes, 1 << 30);
+        let Answers::Routes(routes) = &plan.servers[0].answers else {
+            panic!("no routes");
+        };
+        let bodies: Vec<_> = routes.iter().map(|r| r.layers.body_bytes).collect();
+        assert_eq!(bodies, [None, Some(16 << 20)]);
+    }
+
+    #[test]
+    fn a_login_needs_accounts_and_a_store_somebody_who_remembers() {
+        let edge = "[server.s]\nlisten = \"http://:1\"\n[[server.s.route]]\nservice = \"echo\"\n";
+        let heard = |text: &str| match parse("c", text) {
+            Ok((_, report)) | Err(report) => report.lines(),
+        };
+        assert_eq!(
+            heard(&format!("{edge}require = \"login\"\n")),
+            "c:5:11: nobody can log in here: there are no accounts"
+        );
+        let state = "[state]\nstore = \"sqlite:a.db\"\n";
+        assert_eq!(heard(&format!("{state}{edge}require = \"login\"\n")), "");
+        assert_eq!(
+            heard(&format!("{state}{edge}")),
+            "c:1:2: `state` has no effect: nothing here remembers anything"
+        );
+        assert_eq!(
+            heard("[server.a]\nlisten = \"http://:1\"\nservice = \"api\"\n"),
+            ""
+        );
     }
 
     #[test]

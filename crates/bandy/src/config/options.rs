@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
 use super::walk::{Meant, Walk};
+use super::{api, files};
 use crate::net::tls::{ClientAuth, Identity, ServerTls};
 use crate::printable::printable;
 use crate::services::Spec;
@@ -13,10 +14,12 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 3] = [
+const SERVICE_KEYS: [(&str, &[&str]); 5] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
+    ("files", &files::KEYS),
+    ("api", &api::KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -46,8 +49,8 @@ pub(super) fn service<'a>(
             });
             Some(table)
         }
-        // Only the first of a service's options can be written without its name.
-        Some(value) if keys.is_empty() => {
+        // Only the first of a service's options can be written without its name, if that says enough.
+        Some(value) if keys.is_empty() || name == "api" => {
             let help = format!("write `service = \"{name}\"`");
             walk.wrong_type(&format!("service.{name}"), value, "no value", Some(&help));
             None
@@ -99,6 +102,8 @@ pub(super) fn service<'a>(
                 .and_then(|value| walk.count("programs", value))
                 .unwrap_or(Spec::PROGRAMS),
         },
+        "files" => Spec::Files(files::options(walk, origin, option)),
+        "api" => Spec::Api(api::options(walk, table)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,

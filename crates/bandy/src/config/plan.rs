@@ -8,19 +8,40 @@ use super::diagnostic::{Diagnostic, Origin, Report};
 use super::limits::Listens;
 use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use super::{limits, listen, options, route};
+use super::{limits, listen, options, route, state};
+use crate::accounts;
 use crate::endpoint::{Carries, Endpoint};
 use crate::limits::Limits;
 use crate::net::tls::ServerTls;
 use crate::printable::printable;
 use crate::server::Model;
-use crate::services::{Answers, Spec};
+use crate::services::{Answers, Route, Spec, To};
 
 /// Everything that a configuration declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What is remembered, and where; `None` where nothing was said.
+    pub state: Option<State>,
+    /// How accounts are kept.
+    pub accounts: accounts::Options,
     /// The servers, in the order that they were written.
     pub servers: Vec<Server>,
+}
+
+pub use super::state::State;
+
+impl Plan {
+    /// Whether something of it needs a store.
+    pub fn remembers(&self) -> bool {
+        let of_route = |route: &Route| {
+            let has_login = route.layers.access.login.is_some();
+            has_login || matches!(&route.to, To::Service(spec) if spec.remembers())
+        };
+        self.servers.iter().any(|server| match &server.answers {
+            Answers::Service(spec) => spec.remembers(),
+            Answers::Routes(routes) => routes.iter().any(of_route),
+        })
+    }
 }
 
 /// One server: where it listens, what answers, and within which bounds.
@@ -65,6 +86,7 @@ pub(super) fn walk(config: &raw::Config, is_partial: bool) -> (Plan, Vec<Diagnos
         config,
         found: Vec::new(),
         is_partial,
+        logins: Vec::new(),
     };
     let plan = plan(&mut walk);
     let mut found = walk.found;
@@ -86,12 +108,15 @@ const SERVER_KEYS: [&str; 7] = [
 
 fn plan(walk: &mut Walk<'_>) -> Plan {
     let root = &walk.config.root;
-    walk.keys(root, "a configuration", &["server"], |name| match name {
-        "pool" | "state" => Some(Meant::Later),
+    const KEYS: [&str; 3] = ["server", "state", "accounts"];
+    walk.keys(root, "a configuration", &KEYS, |name| match name {
+        "pool" => Some(Meant::Later),
         "servers" => Some(Meant::Help("did you mean `server`?".to_owned())),
         _ => None,
     });
     let mut plan = Plan {
+        state: state::state(walk, root),
+        accounts: state::accounts(walk, root),
         servers: Vec::new(),
     };
     let Some((key, value)) = root.entry("server") else {
@@ -130,6 +155,7 @@ fn plan(walk: &mut Walk<'_>) -> Plan {
             plan.servers.push(server);
         }
     }
+    state::linked(walk, root, &plan);
     plan
 }
 
@@ -158,7 +184,8 @@ fn server<'a>(
     walk.keys(table, &whose, &SERVER_KEYS, meant_by);
 
     let listen = listen::listen(walk, key, table, taken);
-    let answers = answers(walk, key, table, &listen);
+    let mut answers = answers(walk, key, table, &listen);
+    let body_bytes = route::longest_body(&mut answers);
     let model = match table.get("model") {
         Some(value) => walk.choice("model", value, &Model::ALL.map(|m| (m.as_str(), m))),
         None => None,
@@ -181,6 +208,7 @@ fn server<'a>(
             Listens {
                 has_flows: has(|e| e.scheme().carries() == Carries::Datagram),
                 has_requests: has(|e| e.scheme().carries() == Carries::Request),
+                body_bytes,
             },
         ),
         answers,
@@ -222,7 +250,7 @@ fn meant_by(name: &str) -> Option<Meant> {
 }
 
 /// Services that a later version will have.
-const LATER: [&str; 4] = ["files", "api", "chat", "balance"];
+const LATER: [&str; 2] = ["chat", "balance"];
 
 /// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
 fn answers<'a>(
@@ -244,10 +272,11 @@ fn answers<'a>(
             }
             Answers::Service(spec)
         }
-        (service, Some((key, value))) => {
-            if let Some((service, _)) = service {
+        (beside, Some((key, value))) => {
+            if let Some((first, value)) = beside {
+                service(walk, value);
                 let d = Diagnostic::error(&key.origin, "a server has a service or routes")
-                    .also(&service.origin, "the service");
+                    .also(&first.origin, "the service");
                 walk.push(d.help("make the service the last route, without `path`"));
             }
             for (endpoint, at) in listen {

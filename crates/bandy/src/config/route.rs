@@ -10,8 +10,9 @@ use super::walk::{Meant, Walk, listed};
 use crate::endpoint::Carries;
 use crate::http::router::{Fixed, Host, Pattern, Redirect, Scope, Target};
 use crate::http::{Method, StatusCode};
+use crate::limits::HttpLimits;
 use crate::printable::printable;
-use crate::services::{Route, Spec, To};
+use crate::services::{Answers, Route, Spec, To};
 
 const ROUTE_KEYS: [&str; 21] = [
     "host",
@@ -52,18 +53,21 @@ pub(super) fn routes<'a>(walk: &mut Walk<'a>, server: &'a Table, value: &'a Valu
         walk.push(d.help(HELP));
     }
     let mut routes: Vec<Route> = Vec::new();
+    // Of those that are right: a slip must not hide the rest.
+    let mut scopes: Vec<Scope> = Vec::new();
     for item in items {
         let Data::Table(table) = &item.data else {
             walk.wrong_type("route", item, "tables", Some(HELP));
             continue;
         };
         walk.keys(table, "a route", &ROUTE_KEYS, meant_by);
-        let route = route(walk, server, table, &item.origin);
-        if routes.iter().any(|first| hides(&first.scope, &route.scope)) {
+        let (route, is_certain) = route(walk, server, table, &item.origin);
+        if is_certain && scopes.iter().any(|first| hides(first, &route.scope)) {
             let message = "no request comes to this route";
             let help = "a route before it takes them all: put the narrower one first";
             walk.no_effect(&item.origin, message.to_owned(), "never reached", help);
         }
+        scopes.extend(is_certain.then(|| route.scope.clone()));
         routes.push(route);
     }
     routes
@@ -94,14 +98,20 @@ fn hides(first: &Scope, second: &Scope) -> bool {
     (is_place || is_same) && (first.methods.is_empty() || first.methods == second.methods)
 }
 
-fn route<'a>(walk: &mut Walk<'a>, server: &'a Table, table: &'a Table, at: &'a Origin) -> Route {
+/// A route, and whether its scope is what was written.
+fn route<'a>(
+    walk: &mut Walk<'a>,
+    server: &'a Table,
+    table: &'a Table,
+    at: &'a Origin,
+) -> (Route, bool) {
     let before = walk.found.len();
     let scope = scope(walk, table);
     let has_scope = walk.found.len() == before;
     let to = to(walk, table, at);
     let layers = layers::layers(walk, server, table, has_scope.then_some(&scope.path));
     without_effect(walk, table, &to);
-    Route { scope, layers, to }
+    (Route { scope, layers, to }, has_scope)
 }
 
 /// A value that is read from a text, or what is wrong with it.
@@ -328,6 +338,32 @@ fn status_code<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<StatusCode> 
         walk.push(d.help("write one from 200 to 599"));
     }
     status
+}
+
+/// The longest body that something of this takes, where that is more than a server's limit is by default: the limit then
+/// grows with it, and the routes that did not ask for that keep the default.
+pub(super) fn longest_body(answers: &mut Answers) -> Option<u64> {
+    let usual = HttpLimits::default().body_bytes;
+    let upload = |spec: &Spec| match spec {
+        Spec::Files(options) if options.upload => Some(options.upload_bytes),
+        _ => None,
+    };
+    let of_route = |route: &Route| match (&route.to, route.layers.body_bytes) {
+        (_, Some(max)) => Some(max),
+        (To::Service(spec), None) => upload(spec),
+        _ => None,
+    };
+    let longest = match answers {
+        Answers::Service(spec) => upload(spec),
+        Answers::Routes(routes) => routes.iter().filter_map(of_route).max(),
+    };
+    let longest = longest.filter(|longest| *longest > usual)?;
+    if let Answers::Routes(routes) = answers {
+        for route in routes.iter_mut().filter(|route| of_route(route).is_none()) {
+            route.layers.body_bytes = Some(usual);
+        }
+    }
+    Some(longest)
 }
 
 /// What a route that asks no service has no use for.

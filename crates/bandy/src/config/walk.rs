@@ -19,6 +19,8 @@ pub(super) struct Walk<'a> {
     pub(super) found: Vec<Diagnostic>,
     /// Whether parts of the file could not be read, so that nothing can be called missing.
     pub(super) is_partial: bool,
+    /// Where somebody has to log in.
+    pub(super) logins: Vec<Origin>,
 }
 
 impl<'a> Walk<'a> {

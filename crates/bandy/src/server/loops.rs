@@ -69,6 +69,13 @@ impl Loops {
         })
     }
 
+    /// Runs something beside the servers, until it ends or the event loops do.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(first) = self.all.first() {
+            first.handle.spawn(work);
+        }
+    }
+
     pub(super) fn all(&self) -> &Arc<[EventLoop]> {
         &self.all
     }

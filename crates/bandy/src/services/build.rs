@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use super::template::Template;
-use super::{Answers, Route, Spec, To, chargen, discard, echo, exec, greet, reply};
+use super::{Answers, Route, Spec, To, api, chargen, discard, echo, exec, files, greet, reply};
+use crate::accounts::Accounts;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Authority, Http, Request, Response, Router, router};
 use crate::limits::Limits;
 use crate::net::conn::Conn;
 use crate::service::{BoxService, Service};
+use crate::state::Store;
 
 /// What services need that was not told to them.
 #[derive(Clone, Default)]
 pub struct Needs {
-    /// Who knows who asks, for routes that want to know.
-    pub authority: Option<Arc<dyn Authority>>,
+    /// Where services remember.
+    pub store: Option<Arc<dyn Store>>,
+    /// Who is who there: for the application server, and for routes that want to know who asks.
+    pub accounts: Option<Accounts>,
     /// The bounds of the server that they are for.
     pub limits: Limits,
 }
@@ -32,7 +36,7 @@ impl std::fmt::Debug for Needs {
 /// [`Http`].
 ///
 /// # Errors
-/// What only the machine can tell: that there is no such program. And a template that is none, where no configuration
+/// What only the machine can tell: that there is no such program or folder. And a template that is none, where no configuration
 /// checked it before.
 pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
     let (conns, requests) = match answers {
@@ -91,10 +95,11 @@ fn made(route: &Route, needs: &Needs) -> Result<router::Route> {
         To::Redirect(redirect) => router::Answers::Redirect(redirect.clone()),
         To::Fixed(fixed) => router::Answers::Fixed(fixed.clone()),
     };
+    let accounts = needs.accounts.clone();
     Ok(router::Route::new(answers)
         .scope(route.scope.clone())
         .layers(route.layers.clone())
-        .authority(needs.authority.clone()))
+        .authority(accounts.map(|accounts| Arc::new(accounts) as Arc<dyn Authority>)))
 }
 
 /// The service as it answers connections, if it does.
@@ -108,6 +113,7 @@ fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
         Spec::Discard => BoxService::new(discard::Discard),
         Spec::Chargen => BoxService::new(chargen::Chargen),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
 
@@ -119,6 +125,16 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         Spec::Reply { template, pause } => {
             let reply = reply::Reply::new(parsed(template)?, *pause);
             BoxService::new(reply.message_bytes(needs.limits.message_bytes))
+        }
+        Spec::Files(options) => BoxService::new(files::Files::new(options.clone())?),
+        Spec::Api(options) => {
+            let (Some(store), Some(accounts)) = (&needs.store, &needs.accounts) else {
+                let act = "starting the service `api`";
+                let error = Error::new(Kind::Usage, Side::Local, act);
+                return Err(error.because("there is no store for it to remember in"));
+            };
+            let api = api::Api::new(options.clone(), store.clone(), accounts.clone())?;
+            BoxService::new(api)
         }
         Spec::Discard | Spec::Chargen | Spec::Exec { .. } => return Ok(None),
     }))

@@ -52,6 +52,10 @@ pub enum Spec {
         /// How many may run at once; a connection beyond that is closed with a line in the log.
         programs: usize,
     },
+    /// A folder's files.
+    Files(files::Options),
+    /// The application server: sums, accounts, records, endpoints to test clients with.
+    Api(api::Options),
 }
 
 impl Spec {
@@ -60,7 +64,9 @@ impl Spec {
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
-    pub const NAMES: [&'static str; 6] = ["echo", "greet", "reply", "discard", "chargen", "exec"];
+    pub const NAMES: [&'static str; 8] = [
+        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api",
+    ];
 
     /// The service's name, as written.
     pub fn name(&self) -> &'static str {
@@ -71,12 +77,19 @@ impl Spec {
             Spec::Discard => "discard",
             Spec::Chargen => "chargen",
             Spec::Exec { .. } => "exec",
+            Spec::Files(_) => "files",
+            Spec::Api(_) => "api",
         }
     }
 
     /// Whether the service of this name answers requests.
     pub fn answers_requests(name: &str) -> bool {
         !matches!(name, "discard" | "chargen" | "exec")
+    }
+
+    /// Whether the service needs a store.
+    pub fn remembers(&self) -> bool {
+        matches!(self, Spec::Api(_))
     }
 
     /// Whether the service makes sense on what an endpoint's scheme carries.
@@ -89,6 +102,7 @@ impl Spec {
             Spec::Greet { .. } => matches!(carries, Stream | Message | Request),
             Spec::Exec { .. } => matches!(carries, Stream | Message),
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),
+            Spec::Files(_) | Spec::Api(_) => matches!(carries, Request),
         }
     }
 }

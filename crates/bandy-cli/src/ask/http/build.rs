@@ -362,9 +362,9 @@ fn authorization(options: &HttpOptions) -> Result<Option<HeaderValue>, Error> {
 async fn stdin(options: &HttpOptions) -> Result<(Content, Option<String>), Error> {
     let content = Content::stdin().await?;
     let kind = match &content {
+        Content::Nothing => return Ok((content, None)),
         _ if options.form => form_type().to_owned(),
-        Content::Once(Some(once)) => media::of_bytes(&once.first).to_owned(),
-        _ => return Ok((content, None)),
+        content => media::of_bytes(&content.begins()).to_owned(),
     };
     Ok((content, Some(kind)))
 }

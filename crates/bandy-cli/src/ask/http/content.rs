@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bandy::error::{Error, Kind, Result, Side};
 use bandy::http::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc::Receiver;
 
 use crate::ask::input;
@@ -38,7 +38,7 @@ pub enum Piece {
 #[derive(Debug)]
 pub struct Once {
     /// What was read of it already.
-    pub first: Bytes,
+    first: Bytes,
     rest: Receiver<io::Result<Bytes>>,
 }
 
@@ -46,6 +46,9 @@ pub struct Once {
 const AHEAD: usize = 2;
 /// How long stdin may be silent before it is said that it is waited for.
 const NOTICE: std::time::Duration = std::time::Duration::from_secs(2);
+/// An input that ends within this, and is no longer than this, is sent as a whole: many small servers know no chunks.
+const SOON: std::time::Duration = std::time::Duration::from_millis(200);
+const WHOLE_MAX: usize = 4 << 20;
 /// What is shown of a request's body.
 const SHOWN_MAX: u64 = 64 << 10;
 
@@ -78,7 +81,7 @@ impl Content {
         })))
     }
 
-    /// Stdin, once its first bytes are there; nothing if it is empty.
+    /// Stdin: whole if it soon comes to its end, so that its length can be told; else as it comes. Nothing if it is empty.
     ///
     /// # Errors
     /// What the system says of stdin.
@@ -93,16 +96,47 @@ impl Content {
                 rest.recv().await
             }
         };
-        match first {
-            None => Ok(Content::Nothing),
-            Some(Ok(first)) => Ok(Content::Once(Some(Once { first, rest }))),
-            Some(Err(e)) => Err(unreadable("stdin", e)),
+        let Some(first) = first else {
+            return Ok(Content::Nothing);
+        };
+        let mut whole = BytesMut::from(first.map_err(|e| unreadable("stdin", e))?);
+        let soon = tokio::time::Instant::now() + SOON;
+        while whole.len() < WHOLE_MAX {
+            match tokio::time::timeout_at(soon, rest.recv()).await {
+                Ok(Some(more)) => {
+                    whole.extend_from_slice(&more.map_err(|e| unreadable("stdin", e))?)
+                }
+                Ok(None) => return Ok(Content::bytes(whole)),
+                Err(_) => break,
+            }
         }
+        let first = whole.freeze();
+        Ok(Content::Once(Some(Once { first, rest })))
     }
 
     /// Stdin without a look at it, for those who only tell of it.
     pub fn stdin_unread() -> Content {
         Content::Once(None)
+    }
+
+    /// The first bytes, where they are known.
+    pub fn begins(&self) -> Bytes {
+        match self {
+            Content::Once(Some(once)) => once.first.clone(),
+            Content::Pieces(pieces) => pieces.first().map(Piece::known).unwrap_or_default(),
+            _ => Bytes::new(),
+        }
+    }
+
+    /// That it can be sent once more.
+    ///
+    /// # Errors
+    /// It could be read only once, and was.
+    pub fn again(&self) -> Result<()> {
+        match self {
+            Content::Once(None) => Err(spent()),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is a body at all, if an empty one.

@@ -50,7 +50,8 @@ pub fn command(question: &Question, cookies: Option<&str>, args: &AskArgs) -> St
     }
     fields(&mut say, question, options.auth.is_some());
     body(&mut say, question);
-    let url = question.url.to_string();
+    let (scheme, target) = (question.url.scheme(), question.url.target());
+    let url = format!("{scheme}://{}{target}", url::authority(&question.url));
     if url.contains(['[', ']', '{', '}']) {
         say("-g", &[]);
     }

@@ -42,11 +42,15 @@ impl Encoding {
     }
 }
 
-/// A body as text comes out of it.
+/// A body as it comes out of its encodings; `of` is who sent it.
 ///
 /// # Errors
 /// What the zstd library says of its own making.
-pub fn reader(encodings: &[Encoding], chunks: Receiver<Bytes>) -> io::Result<Box<dyn Read + Send>> {
+pub fn reader(
+    encodings: &[Encoding],
+    chunks: Receiver<Bytes>,
+    of: &str,
+) -> io::Result<Box<dyn Read + Send>> {
     let mut reader: Box<dyn Read + Send> = Box::new(Chunks {
         chunks,
         at: Bytes::new(),
@@ -65,6 +69,7 @@ pub fn reader(encodings: &[Encoding], chunks: Receiver<Bytes>) -> io::Result<Box
         reader = Box::new(Explained {
             inner: decoder,
             encoding: *encoding,
+            of: of.to_owned(),
         });
     }
     Ok(reader)
@@ -94,6 +99,7 @@ impl Read for Chunks {
 struct Explained {
     inner: Box<dyn Read + Send>,
     encoding: Encoding,
+    of: String,
 }
 
 impl Read for Explained {
@@ -108,10 +114,14 @@ impl Read for Explained {
                 Encoding::Brotli => "br",
                 Encoding::Zstd => "zstd",
             };
-            Error::new(Kind::Protocol, Side::Upstream, "decoding the answer")
-                .because(format!("it is not {name} as it says, or is cut off: {e}"))
-                .hint("Accept-Encoding:identity asks for it as it is")
-                .into_io()
+            Error::new(
+                Kind::Protocol,
+                Side::Upstream,
+                format!("decoding the answer of {}", self.of),
+            )
+            .because(format!("it is not {name} as it says, or is cut off: {e}"))
+            .hint("Accept-Encoding:identity asks for it as it is")
+            .into_io()
         })
     }
 }
@@ -131,7 +141,7 @@ mod tests {
         }
         drop(sender);
         let mut out = Vec::new();
-        reader(encodings, chunks)?.read_to_end(&mut out)?;
+        reader(encodings, chunks, "here")?.read_to_end(&mut out)?;
         Ok(out)
     }
 

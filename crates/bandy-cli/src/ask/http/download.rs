@@ -181,14 +181,11 @@ pub async fn save(
 ) -> Result<bool> {
     let headers = answer.headers().clone();
     let mut total = answer.body().len_hint();
+    let url = part.url.clone();
     let wrong = |why: &str| {
-        Error::new(
-            Kind::Protocol,
-            Side::Upstream,
-            format!("downloading {}", part.url),
-        )
-        .because(why)
-        .hint("remove the .part file to begin anew")
+        Error::new(Kind::Protocol, Side::Upstream, format!("downloading {url}"))
+            .because(why)
+            .hint("remove the .part file to begin anew")
     };
     match (answer.status(), range(&headers)) {
         (StatusCode::PARTIAL_CONTENT, Some((Some(first), whole))) if first == part.have => {
@@ -214,33 +211,8 @@ pub async fn save(
     }
     let is_whole = answer.status() == StatusCode::RANGE_NOT_SATISFIABLE;
     let bar = bar(total, part.have);
-    while !is_whole {
-        let piece = tokio::select! {
-            piece = course.piece(&mut answer) => piece,
-            () = stop.clone().wait() => {
-                bar.abandon();
-                course.end();
-                report::note(&format!("{} bytes are here; the same command goes on from there", part.have));
-                return Ok(false);
-            }
-        };
-        let data = match piece {
-            Ok(Some(data)) => data,
-            Ok(None) => break,
-            Err(e) => {
-                bar.abandon();
-                course.end();
-                let error = Error::new(e.kind(), e.side(), e.to_string());
-                return Err(error
-                    .hint("the same command goes on from where it broke off, if the server can"));
-            }
-        };
-        let part_path = part.part();
-        part.file
-            .write_all(&data)
-            .map_err(|e| failed("writing", &part_path, e))?;
-        part.have += data.len() as u64;
-        bar.set_position(part.have);
+    if !is_whole && !pour(&mut part, course, &mut answer, stop, &bar).await? {
+        return Ok(false);
     }
     bar.finish_and_clear();
     course.end();
@@ -252,6 +224,45 @@ pub async fn save(
     report::say(format_args!("saved {name} ({} bytes)", part.have));
     // An empty file is one too, and has its name by now.
     Ok(true)
+}
+
+/// Writes the answer's body behind what there is; `false` when it was interrupted.
+async fn pour(
+    part: &mut Partial,
+    course: &mut Course,
+    answer: &mut Response,
+    stop: &Stop,
+    bar: &ProgressBar,
+) -> Result<bool> {
+    loop {
+        let piece = tokio::select! {
+            piece = course.piece(answer) => piece,
+            () = stop.clone().wait() => {
+                bar.abandon();
+                course.end();
+                report::note(&format!(
+                    "{} bytes are here; the same command goes on from there",
+                    part.have
+                ));
+                return Ok(false);
+            }
+        };
+        let data = match piece {
+            Ok(Some(data)) => data,
+            Ok(None) => return Ok(true),
+            Err(e) => {
+                bar.abandon();
+                course.end();
+                let error = Error::new(e.kind(), e.side(), e.to_string());
+                return Err(error
+                    .hint("the same command goes on from where it broke off, if the server can"));
+            }
+        };
+        let written = part.file.write_all(&data);
+        written.map_err(|e| failed("writing", &part.part(), e))?;
+        part.have += data.len() as u64;
+        bar.set_position(part.have);
+    }
 }
 
 /// By what the server knows this very version of the file: a strong ETag, else a date that is long enough ago to be one

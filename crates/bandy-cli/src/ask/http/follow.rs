@@ -101,6 +101,7 @@ impl Trail {
             question.method = Method::GET;
             question.drop_body();
         }
+        question.content.again()?;
         question.url = next;
         self.hops.push(Hop {
             status,

@@ -5,6 +5,7 @@
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bandy::Endpoint;
 use bandy::error::Error;
 use bandy::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -66,19 +67,20 @@ pub fn encodings(headers: &HeaderMap, decodes: bool) -> Vec<Encoding> {
     }
 }
 
-/// The place to send a body's pieces to.
+/// The place to send the pieces of this URL's body to.
 ///
 /// # Errors
 /// What the system says of stdout.
-pub fn open(way: Way, headers: &HeaderMap, decodes: bool) -> Result<Output, Error> {
+pub fn open(way: Way, of: &Endpoint, headers: &HeaderMap, decodes: bool) -> Result<Output, Error> {
     let encodings = encodings(headers, decodes);
+    let of = of.to_string();
     let content_type = field(headers, header::CONTENT_TYPE).map(str::to_owned);
     let mut stdout = match way {
         Way::Kept(_) => None,
         Way::Raw | Way::Shown { .. } => Some(output::stdout()?),
     };
     Ok(Output::spawn(move |chunks| {
-        let mut reader = decode::reader(&encodings, chunks)?;
+        let mut reader = decode::reader(&encodings, chunks, &of)?;
         let mut shape = Shape::of(way, content_type.as_deref());
         let mut piece = vec![0; PIECE];
         loop {

@@ -1,6 +1,6 @@
 //! Heads for a person: `-v`, and above the body on a terminal.
 
-use bandy::error::Error;
+use bandy::error::{Error, Kind, Side};
 use bandy::http::client::RawHead;
 use bandy::http::{HeaderMap, Response, StatusCode};
 use bandy::net::tls;
@@ -108,12 +108,23 @@ pub fn say(text: &[u8]) {
     let _ = std::io::stderr().lock().write_all(text);
 }
 
-/// Writes to stdout.
+/// Writes a head to stdout: as it is, or fit for a terminal.
 ///
 /// # Errors
 /// What the system says of it, but for a reader that left.
-pub fn print(text: &str) -> Result<(), Error> {
-    crate::report::result(text).map(drop)
+pub fn print(raw: &[u8]) -> Result<(), Error> {
+    use std::io::{IsTerminal, Write, stdout};
+    let shown = match stdout().is_terminal() {
+        true => head(raw, crate::report::takes_colour(&stdout())).into_bytes(),
+        false => raw.to_vec(),
+    };
+    let mut out = stdout().lock();
+    match out.write_all(&shown).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Io, Side::Local, "writing to stdout").because(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

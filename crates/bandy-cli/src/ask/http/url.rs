@@ -8,7 +8,7 @@ pub fn is_bare(typed: &str) -> bool {
     let scheme = typed.split(['/', '?', '#']).next().unwrap_or_default();
     // `host:80/a?b=http://c` has one further back only.
     let has_scheme = typed[scheme.len()..].starts_with("//") && scheme.ends_with(':');
-    !(has_scheme && scheme.len() > 1) && !typed.starts_with("unix:")
+    !(typed.starts_with("unix:") || has_scheme && scheme.len() > 1)
 }
 
 /// What was typed as a full URL: `:5000/x` and `localhost:8000/x` are `http`.

@@ -307,13 +307,13 @@ impl Exchange {
             if let Poll::Ready(Err(e)) = self.poll_send(cx) {
                 return Poll::Ready(Err(e));
             }
-            while let Reading::Head(scan) = &mut self.reading {
-                if !scan.is_worth_parsing(&self.buffer) {
-                    break;
-                }
-                if !self.parse()? {
-                    break;
-                }
+            if let Reading::Head(scan) = &mut self.reading
+                && scan.is_worth_parsing(&self.buffer)
+                && self.parse()?
+                && self.answer.is_none()
+            {
+                // One of 1xx: it may have let the body go, and the next head may be here already.
+                continue;
             }
             if self.answer.is_some() {
                 return Poll::Ready(Ok(()));

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
@@ -22,65 +22,24 @@ use crate::wire::http1::{self, BodyDecoder, Bounds, Length, Reject, Scan, parse_
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What became of a connection.
-pub(super) enum Ended {
-    /// It is closed.
-    Closed,
-    /// The client speaks HTTP/2, and these are its first bytes.
-    Http2(Conn, BytesMut),
-}
-
-/// Serves a connection until it ends. One that speaks HTTP/2 is given back, unless the protocol was agreed on before.
-pub(super) async fn serve<S>(conn: Conn, http: &Http<S>, may_be_h2: bool) -> Result<Ended>
-where
-    S: Service<Request, Out = Response>,
-{
-    let mut line = Line {
-        wire: Wire::new(conn),
-        served: 0,
-        may_be_h2,
-        downstream: None,
-    };
-    loop {
-        match line.next(&http.limits).await? {
-            Next::Request(received) => {
-                // Boxed: what a request needs is not kept while the connection is idle.
-                match Box::pin(line.answer(received, http)).await? {
-                    After::Keep => {}
-                    After::Close => break,
-                    After::Fail(e) => {
-                        line.bid_farewell().await;
-                        return Err(e);
-                    }
-                    After::Switch(next) => {
-                        next(line.wire.conn).await?;
-                        return Ok(Ended::Closed);
-                    }
-                }
-            }
-            Next::Http2 => return Ok(Ended::Http2(line.wire.conn, line.wire.input)),
-            Next::End => break,
-            Next::Rejected(reject) => return line.refuse(reject, &http.limits).await,
-            Next::TooSlow => return line.too_slow(&http.limits).await,
-        }
-    }
-    line.bid_farewell().await;
-    Ok(Ended::Closed)
-}
-
-/// A connection between requests.
-struct Line {
-    wire: Wire,
-    served: u64,
-    may_be_h2: bool,
+/// A connection, and where it stands between two requests.
+pub(super) struct Line {
+    pub(super) wire: Wire,
     downstream: Option<Downstream>,
+    served: u64,
+    /// When the next request's head must be whole, or have begun.
+    deadline: Option<Tick>,
+    scan: Scan,
+    /// Some of that head has come.
+    is_begun: bool,
+    may_be_h2: bool,
 }
 
 #[expect(
     clippy::large_enum_variant,
     reason = "the large one is what usually comes"
 )]
-enum Next {
+pub(super) enum Next {
     Request(Received),
     Http2,
     /// The client is done, or nothing more is taken from it.
@@ -89,7 +48,7 @@ enum Next {
     TooSlow,
 }
 
-enum After {
+pub(super) enum After {
     Keep,
     Close,
     Fail(Error),
@@ -97,7 +56,7 @@ enum After {
 }
 
 /// A request's head, and what came with it.
-struct Received {
+pub(super) struct Received {
     request: Request,
     asked: Terms,
     length: Length,
@@ -107,71 +66,79 @@ struct Received {
 }
 
 impl Line {
-    /// The next request.
-    async fn next(&mut self, limits: &HttpLimits) -> Result<Next> {
-        let mut scan = Scan::new(&bounds(limits));
-        let mut deadline = match (self.served, limits.keep_alive) {
-            // What came behind the last request is the beginning of this one.
-            _ if !self.wire.input.is_empty() => Some(Tick::after(limits.head)),
-            (0, _) => Some(self.opened_for(limits)),
-            (_, keep_alive) => keep_alive.map(Tick::after),
-        };
-        let mut came = self.wire.input.split().freeze();
-        let mut is_begun = !came.is_empty();
-        poll_fn(|cx| {
-            loop {
-                if !came.is_empty() {
-                    if !std::mem::replace(&mut is_begun, true) && self.served > 0 {
-                        deadline = Some(Tick::after(limits.head));
-                    }
-                    if let Some(next) = self.take_head(std::mem::take(&mut came), &mut scan, limits)
-                    {
-                        return Poll::Ready(Ok(next));
-                    }
-                }
-                match self.wire.poll_read_head(cx) {
-                    Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                        came = bytes;
-                        continue;
-                    }
-                    Poll::Ready(Ok(_)) if is_begun => return Poll::Ready(Err(self.broke_off())),
-                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Next::End)),
-                    // Between two requests a reset is a way to leave.
-                    Poll::Ready(Err(e)) if !is_begun && e.kind() == Kind::Closed => {
-                        return Poll::Ready(Ok(Next::End));
-                    }
-                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
-                    Poll::Pending => {}
-                }
-                if self.wire.conn.is_ending() && !is_begun {
-                    if self.served > 0 {
-                        return Poll::Ready(Ok(Next::End));
-                    }
-                    // Whoever has just connected may have asked already.
-                    let grace = Tick::after(LAST_REQUEST);
-                    deadline = Some(deadline.map_or(grace, |at| at.min(grace)));
-                }
-                return match self.wire.watch(deadline) {
-                    Watched::Waiting => Poll::Pending,
-                    Watched::Past if is_begun => Poll::Ready(Ok(Next::TooSlow)),
-                    Watched::Past => Poll::Ready(Ok(Next::End)),
-                };
-            }
-        })
-        .await
+    pub(super) fn new(conn: Conn, may_be_h2: bool, limits: &HttpLimits) -> Line {
+        // What a handshake took counts too.
+        let left = limits.head.saturating_sub(conn.opened().elapsed());
+        Line {
+            wire: Wire::new(conn),
+            downstream: None,
+            served: 0,
+            deadline: Some(Tick::after(left)),
+            scan: Scan::new(&bounds(limits)),
+            is_begun: false,
+            may_be_h2,
+        }
     }
 
-    /// The first head's deadline counts from when the connection was made.
-    fn opened_for(&self, limits: &HttpLimits) -> Tick {
-        Tick::after(
-            limits
-                .head
-                .saturating_sub(self.wire.conn.opened().elapsed()),
-        )
+    /// After a request: waits for the next.
+    fn rewind(&mut self, limits: &HttpLimits) {
+        self.is_begun = !self.wire.input.is_empty();
+        self.scan = Scan::new(&bounds(limits));
+        self.deadline = match (self.is_begun, limits.keep_alive) {
+            // What came behind the last request is the beginning of this one.
+            (true, _) => Some(Tick::after(limits.head)),
+            (false, keep_alive) => keep_alive.map(Tick::after),
+        };
+    }
+
+    /// The next request.
+    pub(super) fn poll_next(
+        &mut self,
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Next>> {
+        let mut came = self.wire.input.split().freeze();
+        loop {
+            if !came.is_empty() {
+                if !std::mem::replace(&mut self.is_begun, true) && self.served > 0 {
+                    self.deadline = Some(Tick::after(limits.head));
+                }
+                if let Some(next) = self.take_head(came, limits) {
+                    return Poll::Ready(Ok(next));
+                }
+            }
+            match self.wire.poll_read_head(cx) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    came = bytes;
+                    continue;
+                }
+                Poll::Ready(Ok(_)) if self.is_begun => return Poll::Ready(Err(self.broke_off())),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Next::End)),
+                // Between two requests a reset is a way to leave.
+                Poll::Ready(Err(e)) if !self.is_begun && e.kind() == Kind::Closed => {
+                    return Poll::Ready(Ok(Next::End));
+                }
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => {}
+            }
+            if self.wire.conn.is_ending() && !self.is_begun {
+                if self.served > 0 {
+                    return Poll::Ready(Ok(Next::End));
+                }
+                // Whoever has just connected may have asked already.
+                let grace = Tick::after(LAST_REQUEST);
+                self.deadline = Some(self.deadline.map_or(grace, |at| at.min(grace)));
+            }
+            return match self.wire.watch(self.deadline) {
+                Watched::Waiting => Poll::Pending,
+                Watched::Past if self.is_begun => Poll::Ready(Ok(Next::TooSlow)),
+                Watched::Past => Poll::Ready(Ok(Next::End)),
+            };
+        }
     }
 
     /// Takes a head from what came, if there is a whole one. What is left waits in the input.
-    fn take_head(&mut self, came: Bytes, scan: &mut Scan, limits: &HttpLimits) -> Option<Next> {
+    fn take_head(&mut self, came: Bytes, limits: &HttpLimits) -> Option<Next> {
         if self.may_be_h2
             && self.served == 0
             && came.starts_with(&PREFACE[..PREFACE.len().min(came.len())])
@@ -180,7 +147,7 @@ impl Line {
             self.wire.input = BytesMut::from(came);
             return is_whole.then_some(Next::Http2);
         }
-        if !scan.is_worth_parsing(&came) {
+        if !self.scan.is_worth_parsing(&came) {
             self.wire.input = BytesMut::from(came);
             return None;
         }
@@ -211,7 +178,7 @@ impl Line {
     }
 
     /// Has the service answer a request, and sends its response.
-    async fn answer<S>(&mut self, received: Received, http: &Http<S>) -> Result<After>
+    pub(super) async fn answer<S>(&mut self, received: Received, http: &Http<S>) -> Result<After>
     where
         S: Service<Request, Out = Response>,
     {
@@ -282,15 +249,16 @@ impl Line {
             let wire = &mut self.wire;
             is_kept = poll_fn(|cx| upload.poll_rest(wire, limits, cx)).await;
         }
-        self.wire.conn.wake_at(None);
         match failure {
             // What the client did wrong is its connection's affair; anything else is the server's, and one request's.
             Some(e) if e.side() == Side::Downstream && !is_kept => Ok(After::Fail(e)),
-            Some(e) => {
-                tracing::warn!(peer = %self.wire.conn.peer(), error = %e, "a request failed");
+            failure => {
+                if let Some(e) = failure {
+                    tracing::warn!(peer = %self.wire.conn.peer(), error = %e, "a request failed");
+                }
+                self.rewind(limits);
                 Ok(if is_kept { After::Keep } else { After::Close })
             }
-            None => Ok(if is_kept { After::Keep } else { After::Close }),
         }
     }
 }
@@ -347,23 +315,23 @@ impl Line {
         Ok(After::Switch(next))
     }
 
-    /// Says why a request is not taken, and closes.
-    async fn refuse(mut self, reject: Reject, limits: &HttpLimits) -> Result<Ended> {
+    /// Says why a request is not taken.
+    pub(super) async fn refuse(&mut self, reject: Reject, limits: &HttpLimits) -> Result<After> {
         let problem = Problem::new(reject.status()).detail(reject.to_string());
         self.last_words(problem, limits).await?;
         let act = format!("reading a request of {}", self.wire.conn.peer());
-        self.bid_farewell().await;
-        Err(Error::new(Kind::Protocol, Side::Downstream, act).because(reject))
+        let error = Error::new(Kind::Protocol, Side::Downstream, act);
+        Ok(After::Fail(error.because(reject)))
     }
 
-    /// Says that a request came too slowly, and closes.
-    async fn too_slow(mut self, limits: &HttpLimits) -> Result<Ended> {
+    /// Says that a request came too slowly.
+    pub(super) async fn too_slow(&mut self, limits: &HttpLimits) -> Result<After> {
         let problem = Problem::new(StatusCode::REQUEST_TIMEOUT);
         self.last_words(problem, limits).await?;
         let act = format!("reading a request of {}", self.wire.conn.peer());
-        self.bid_farewell().await;
         let why = format!("its head took longer than {:?}", limits.head);
-        Err(Error::new(Kind::TimedOut, Side::Downstream, act).because(why))
+        let error = Error::new(Kind::TimedOut, Side::Downstream, act);
+        Ok(After::Fail(error.because(why)))
     }
 
     async fn last_words(&mut self, problem: Problem, limits: &HttpLimits) -> Result<()> {
@@ -377,7 +345,7 @@ impl Line {
     }
 
     /// Closes so that the last response arrives.
-    async fn bid_farewell(self) {
+    pub(super) async fn bid_farewell(self) {
         self.wire.conn.wake_at(None);
         self.wire.conn.close().await;
     }

@@ -9,13 +9,14 @@ mod h1;
 mod h2;
 mod incoming;
 mod reply;
+mod serving;
 mod upload;
 mod wire;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 pub use incoming::Incoming;
+use serving::Serving;
 
 use crate::error::Result;
 use crate::http::{Request, Response};
@@ -64,19 +65,7 @@ impl<S: Service<Request, Out = Response>> Http<S> {
 impl<S: Service<Request, Out = Response>> Service<Conn> for Http<S> {
     type Out = ();
 
-    async fn call(&self, conn: Conn) -> Result<()> {
-        let (is_h2, may_be_h2) = match conn.tls().map(|tls| tls.alpn.as_deref()) {
-            Some(Some("h2")) => (true, true),
-            Some(Some(_)) => (false, false),
-            Some(None) | None => (false, true),
-        };
-        // Boxed: it is large, and would be part of every connection.
-        if is_h2 {
-            return Box::pin(h2::serve(conn, Bytes::new(), self)).await;
-        }
-        match h1::serve(conn, self, may_be_h2).await? {
-            h1::Ended::Closed => Ok(()),
-            h1::Ended::Http2(conn, first) => Box::pin(h2::serve(conn, first.freeze(), self)).await,
-        }
+    fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
+        Serving::new(conn, self)
     }
 }

@@ -189,9 +189,9 @@ impl Seen {
     }
 }
 
-/// Digits and nothing else.
+/// Digits and nothing else, no more than the largest number has.
 pub(super) fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
+    if !(1..=20).contains(&value.len()) {
         return None;
     }
     value.iter().try_fold(0_u64, |number, digit| {

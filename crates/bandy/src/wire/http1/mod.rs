@@ -9,6 +9,36 @@
 //! [`Scan`] says when a head that comes in drops is worth another look. [`BodyDecoder`] says which bytes of its input
 //! are body, and copies none of them. What is written goes to the end of a `Vec<u8>` of the caller's.
 //!
+//! ```
+//! use bandy::wire::http1::{
+//!     Asked, BodyDecoder, Bounds, Framing, Length, Reject, Step, parse_request, write_response_head,
+//! };
+//! use http::{HeaderMap, StatusCode};
+//!
+//! # fn main() -> Result<(), Reject> {
+//! let bounds = Bounds::default();
+//! let came = b"POST /say HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n";
+//!
+//! let Some((head, end)) = parse_request(came, &bounds)? else {
+//!     return Ok(()); // read more, and ask a `Scan` whether to look again
+//! };
+//! assert_eq!((head.method, head.target, head.host()), ("POST", "/say", Some("a.test")));
+//!
+//! let mut body = BodyDecoder::new(head.length, &bounds);
+//! let rest = &came[end..];
+//! assert_eq!(body.decode(rest)?, Step::Data { skip: 0, len: 5 });
+//! assert!(body.is_done()); // the next request begins at `rest[5..]`
+//!
+//! let status = StatusCode::OK;
+//! let framing = Framing::new(Asked::by(head.method), head.version, status, Length::Known(5), head.keep_alive);
+//! let mut out = Vec::new();
+//! write_response_head(&mut out, status, &HeaderMap::new(), &framing, None);
+//! out.extend_from_slice(&rest[..5]);
+//! assert_eq!(out, b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Left out: deadlines, 100-continue and the reuse of connections (those who read and write decide), and what a field
 //! means beyond framing and routing.
 

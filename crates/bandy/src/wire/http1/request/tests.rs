@@ -372,6 +372,7 @@ fn content_length_is_one_number() {
         "٥",
         "18446744073709551616",
         "99999999999999999999999",
+        "000000000000000000005",
     ] {
         refused(&[(
             &with(&format!("Content-Length: {value}\r\n")),

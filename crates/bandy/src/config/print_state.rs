@@ -1,0 +1,93 @@
+//! What is remembered, and the services that have many options, as TOML.
+
+use super::diagnostic::Origin;
+use super::plan::{Plan, State};
+use super::print::{number, or_zero};
+use super::quantity::{print_duration, print_size};
+use super::raw::{Data, Table};
+use crate::accounts;
+use crate::services::{api, files};
+
+/// `state` and `accounts`; of these, what a configuration can say, where it is not the default.
+pub(super) fn write(root: &mut Table, plan: &Plan) {
+    let mut set = |path: &[&str], data: Data| root.set(path, data, Origin::Nowhere);
+    if let Some(State { store, backup }) = &plan.state {
+        set(&["state", "store"], store.to_string().into());
+        if let Some(backup) = backup {
+            let every = print_duration(backup.every);
+            // Paths come from TOML or from arguments that had to be UTF-8.
+            let folder = backup.folder.to_string_lossy().into_owned();
+            set(&["state", "backup", "every"], every.into());
+            set(&["state", "backup", "folder"], folder.into());
+            set(&["state", "backup", "keep"], number(backup.keep));
+        }
+    }
+    let accounts = &plan.accounts;
+    if plan.state.is_none() && *accounts == accounts::Options::default() {
+        return;
+    }
+    let time = |time| Data::Text(print_duration(time));
+    let registration = Data::Boolean(accounts.registration);
+    set(&["accounts", "registration"], registration);
+    set(&["accounts", "session"], time(accounts.session));
+    set(&["accounts", "idle"], time(accounts.idle));
+    set(&["accounts", "password_min"], number(accounts.password_min));
+}
+
+pub(super) fn write_files(options: &files::Options, set: &mut impl FnMut(&[&str], Data)) {
+    // Named one by one, so that a new option cannot be forgotten here.
+    let files::Options {
+        root,
+        index,
+        listing,
+        hidden,
+        precompressed,
+        cache_bytes,
+        cache_control,
+        upload,
+        upload_bytes,
+        delete,
+        origins,
+    } = options;
+    let mut set = |key, data| set(&["service", "files", key], data);
+    set("root", root.to_string_lossy().into_owned().into());
+    set("index", Data::texts(index, &Origin::Nowhere));
+    set("listing", Data::Boolean(*listing));
+    set("hidden", Data::Boolean(*hidden));
+    set("precompressed", Data::Boolean(*precompressed));
+    set("cache", or_zero(*cache_bytes, |n| print_size(n).into()));
+    if let Some(value) = cache_control {
+        set("cache_control", value.as_str().into());
+    }
+    set("upload", Data::Boolean(*upload));
+    if *upload || *upload_bytes != files::Options::UPLOAD_BYTES {
+        set("upload_max", print_size(*upload_bytes).into());
+    }
+    set("delete", Data::Boolean(*delete));
+    if !origins.is_empty() {
+        set("origins", Data::texts(origins, &Origin::Nowhere));
+    }
+}
+
+pub(super) fn write_api(options: &api::Options, set: &mut impl FnMut(&[&str], Data)) {
+    let api::Options {
+        testing,
+        body_bytes,
+        depth,
+        changes,
+        stale,
+        heartbeat,
+        longest,
+    } = options;
+    let mut set = |key, data| set(&["service", "api", key], data);
+    set("testing", Data::Boolean(*testing));
+    set("body", print_size(*body_bytes as u64).into());
+    set("depth", number(*depth));
+    set(
+        "changes",
+        number(usize::try_from(*changes).unwrap_or(usize::MAX)),
+    );
+    set("stale", print_duration(*stale).into());
+    set("heartbeat", print_duration(*heartbeat).into());
+    set("longest", print_duration(*longest).into());
+}
