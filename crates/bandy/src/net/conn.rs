@@ -407,6 +407,12 @@ impl Conn {
         done.map_err(|e| self.failed("closing to", e))
     }
 
+    /// Has the connection end with a reset where it is dropped: for a peer that would take any other end for all that
+    /// there was to say.
+    pub(crate) fn end_with_reset(&self) {
+        self.io.end_with_reset();
+    }
+
     /// Whether [`Conn::poll_send_file`] has the system send a file by itself.
     pub(crate) fn sends_files(&self) -> bool {
         matches!(self.io, Io::Tcp(_) | Io::Unix(_))

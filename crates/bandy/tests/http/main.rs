@@ -4,6 +4,7 @@ mod gate;
 mod h2;
 mod lift;
 mod limits;
+mod midway;
 mod upgrade;
 
 use std::io::{BufRead, BufReader, Read, Write};

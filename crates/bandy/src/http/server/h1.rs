@@ -7,16 +7,17 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use super::Http;
+use super::calling::{After101, caught, final_or_switch};
 use super::incoming::incoming;
 use super::reply::{Terms, reply};
 use super::upload::Upload;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
-use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode, Switch};
+use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode};
 use crate::limits::HttpLimits;
 use crate::net::Tick;
 use crate::net::conn::Conn;
-use crate::service::{Answer, Service};
+use crate::service::Service;
 use crate::wire::http1::{self, BodyDecoder, Bounds, Length, Reject, Scan, parse_request};
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
@@ -52,7 +53,7 @@ pub(super) enum After {
     Keep,
     Close,
     Fail(Error),
-    Switch(Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>),
+    Switch(After101),
 }
 
 /// A request's head, and what came with it.
@@ -83,6 +84,10 @@ impl Line {
     /// After a request: waits for the next.
     fn rewind(&mut self, limits: &HttpLimits) {
         self.is_begun = !self.wire.input.is_empty();
+        if !self.is_begun {
+            // A body was read into it.
+            self.wire.input = BytesMut::new();
+        }
         self.scan = Scan::new(&bounds(limits));
         self.deadline = match (self.is_begun, limits.keep_alive) {
             // What came behind the last request is the beginning of this one.
@@ -200,26 +205,16 @@ impl Line {
             .get_or_insert_with(|| Downstream::new(&self.wire.conn));
         let downstream = downstream.clone();
         let mut upload = None;
-        if let Length::Known(len) = length
-            && len > limits.body_bytes
-        {
+        if let Some(problem) = refusal(asked, length, limits) {
             asked.keep_alive = false;
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
-            let problem = problem.detail(format!("at most {} bytes are taken", limits.body_bytes));
-            reply(
-                &mut self.wire,
-                asked,
-                problem.response(),
-                &mut upload,
-                limits,
-            )
-            .await?;
+            let response = problem.response();
+            reply(&mut self.wire, asked, response, &mut upload, limits).await?;
             return Ok(After::Close);
         }
         let body = self.body(length, rest, expects_continue, &mut upload, limits);
         *request.body_mut() = body.that_came_over(downstream);
 
-        let mut call = pin!(http.service.call(request));
+        let mut call = pin!(caught(http.service.call(request)));
         let wire = &mut self.wire;
         let answered = poll_fn(|cx| {
             loop {
@@ -234,15 +229,13 @@ impl Line {
         })
         .await;
         self.wire.conn.wake_at(None);
-        let (mut response, failure) = match answered {
-            Ok(response) => (response, None),
-            Err(e) => (Problem::from(&e).response(), Some(e)),
+        let (response, next, failure) = match answered.and_then(final_or_switch) {
+            Ok((response, next)) => (response, next, None),
+            Err(e) => (Problem::from(&e).response(), None, Some(e)),
         };
-        let next = Switch::take(&mut response);
-        if let Some(next) = next
-            && response.status() == StatusCode::SWITCHING_PROTOCOLS
-        {
-            return self.switch(asked, response, next, limits).await;
+        if let Some(next) = next {
+            let is_read = upload.as_ref().is_none_or(Upload::is_done);
+            return self.switch(asked, response, next, is_read, limits).await;
         }
         let mut is_kept = reply(&mut self.wire, asked, response, &mut upload, limits).await?;
         if is_kept && let Some(mut upload) = upload {
@@ -300,13 +293,16 @@ impl Line {
         &mut self,
         mut asked: Terms,
         response: Response,
-        next: Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>,
+        next: After101,
+        is_read: bool,
         limits: &HttpLimits,
     ) -> Result<After> {
-        if !self.wire.input.is_empty() {
+        // What is left of the request's body would be the first that the other protocol hears. HTTP/1.0 has no switches
+        // (RFC 9110, section 7.8).
+        if !is_read || asked.version == ::http::Version::HTTP_10 || !self.wire.input.is_empty() {
             asked.keep_alive = false;
             let problem = Problem::new(StatusCode::BAD_REQUEST);
-            let problem = problem.detail("more was sent before the protocol was switched");
+            let problem = problem.detail("the protocol is switched after a whole request of HTTP/1.1, and before more is sent");
             reply(&mut self.wire, asked, problem.response(), &mut None, limits).await?;
             return Ok(After::Close);
         }
@@ -353,6 +349,20 @@ impl Line {
     fn broke_off(&self) -> Error {
         let act = format!("reading a request of {}", self.wire.conn.peer());
         Error::new(Kind::Closed, Side::Downstream, act).because("the connection ended in its head")
+    }
+}
+
+/// Why a request is not taken, if it is not, before its body is.
+fn refusal(asked: Terms, length: Length, limits: &HttpLimits) -> Option<Problem> {
+    match length {
+        // Whoever hears 200 to a CONNECT sends on whatever it has, as if it were in a tunnel: what a client then sends
+        // for another server would be requests here.
+        _ if asked.what == http1::Asked::Connect => Some(Problem::new(StatusCode::NOT_IMPLEMENTED)),
+        Length::Known(len) if len > limits.body_bytes => {
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
+            Some(problem.detail(format!("at most {} bytes are taken", limits.body_bytes)))
+        }
+        _ => None,
     }
 }
 

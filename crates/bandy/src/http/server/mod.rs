@@ -4,6 +4,7 @@
 //! agreed on in the TLS handshake (ALPN, RFC 7301), and else told by its first bytes (prior knowledge, RFC 9113, section
 //! 3.3).
 
+mod calling;
 mod date;
 mod h1;
 mod h2;

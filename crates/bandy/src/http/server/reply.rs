@@ -43,6 +43,9 @@ pub(super) async fn reply(
     limits: &HttpLimits,
 ) -> Result<bool> {
     let (parts, body) = response.into_parts();
+    if let Some(leave) = upload.as_mut().and_then(Upload::leave) {
+        wire.queue(leave);
+    }
     let length = body.len_hint().map_or(Length::Chunked, Length::Known);
     let keep_alive = asked.keep_alive
         && !wire.conn.is_ending()
@@ -160,6 +163,9 @@ impl Sending<'_> {
                     Poll::Ready(Some(Err(e))) => {
                         // What there was of it is sent, and its end is not.
                         let _ = self.wire.poll_flush(cx)?;
+                        if length == Length::UntilClose {
+                            self.wire.conn.end_with_reset();
+                        }
                         return Poll::Ready(Err(e));
                     }
                     Poll::Ready(frame) => frames.take(self.wire, frame.transpose()?)?,

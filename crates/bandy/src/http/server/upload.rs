@@ -60,7 +60,7 @@ impl Upload {
         limits: &HttpLimits,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.stage != Stage::Open || !self.source.is_wanted() {
+        if self.stage != Stage::Open || !self.source.is_wanted(cx) {
             return Poll::Pending;
         }
         if let Err(error) = ready!(self.poll_piece(wire, limits, cx)) {
@@ -87,7 +87,7 @@ impl Upload {
             match self.decoder.decode(&wire.input).map_err(malformed)? {
                 Step::Data { skip, len } => {
                     wire.input.advance(skip);
-                    let data = wire.input.split_to(len).freeze();
+                    let data = wire.take_piece(len);
                     self.received += len as u64;
                     self.source.data(data, cx);
                     if self.decoder.is_done() {
@@ -142,6 +142,18 @@ impl Upload {
         if let Some(since) = self.since.take() {
             self.waited = self.waited.saturating_add(since.elapsed());
         }
+    }
+
+    /// What is said before a final response, if anything: to go on, where the client waits for that and somebody may
+    /// still read the body while the response is sent. Inside the response it could not be said any more.
+    pub(super) fn leave(&mut self) -> Option<&'static [u8]> {
+        let may_be_read = self.stage == Stage::Open && !self.source.is_dropped();
+        (may_be_read && std::mem::take(&mut self.expects_continue)).then_some(CONTINUE)
+    }
+
+    /// Whether its last byte was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 
     /// Whether the connection can go on to the next request once what is left of this body was read and dropped; what
