@@ -33,6 +33,8 @@ mod testing;
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
+
 use crate::accounts::Accounts;
 use crate::error::Result;
 use crate::http::{
@@ -42,7 +44,7 @@ use crate::service::Service;
 use crate::state::Store;
 use call::Call;
 use endpoint::{Does, Endpoint, From};
-use paths::{Leaf, Paths};
+use paths::{Leaf, Open, Paths};
 use records::Records;
 use stop::{Reply, Stop};
 
@@ -93,49 +95,69 @@ fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
 impl Service<Request> for Api {
     type Out = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    /// What can be answered without waiting is; the future of the rest is large, and in an allocation of its own.
+    fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
         let is_head = request.method() == Method::HEAD;
-        let response = match self.answer(request).await {
-            Ok(response) => response,
-            Err(stop) => stop.into_response()?,
+        let finish = move |reply: Reply| {
+            let response = reply.or_else(Stop::into_response)?;
+            Ok(match is_head {
+                true => without_body(response),
+                false => response,
+            })
         };
-        Ok(match is_head {
-            true => without_body(response),
-            false => response,
-        })
+        match self.begin(request) {
+            Begun::Now(reply) => Either::Left(std::future::ready(finish(reply))),
+            Begun::Later(endpoint, open, request) => Either::Right(Box::pin(async move {
+                finish(self.answer(endpoint, open, request).await)
+            })),
+        }
     }
 }
 
+/// A request, as far as it can be answered without waiting.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
+enum Begun<'a> {
+    Now(Reply),
+    Later(&'a Endpoint, Open, Request),
+}
+
 impl Api {
-    async fn answer(&self, request: Request) -> Reply {
+    fn begin(&self, request: Request) -> Begun<'_> {
         let Some((leaf, open)) = self.0.paths.find(request.uri().path()) else {
-            return Err(nothing_there(&request));
+            return Begun::Now(Err(nothing_there(&request)));
         };
         let Some(row) = leaf.row(request.method()) else {
-            return not_so(&request, leaf);
+            return Begun::Now(not_so(&request, leaf));
         };
-        let Some(endpoint) = self.0.rows.get(row) else {
-            return Err(nothing_there(&request));
-        };
-        match endpoint.does {
-            Does::Now(answer) => answer(&request),
-            Does::Later(answer) => {
-                check_origin(endpoint, &request)?;
-                let downstream = Downstream::of(&request).cloned();
-                let (parts, body) = request.into_parts();
-                let mut call = Call {
-                    api: &self.0,
-                    endpoint,
-                    parts,
-                    open,
-                    downstream,
-                    login: None,
-                };
-                call.check_who().await?;
-                call.check_parameters()?;
-                answer(call, body).await
-            }
+        match self.0.rows.get(row) {
+            None => Begun::Now(Err(nothing_there(&request))),
+            Some(endpoint) => match endpoint.does {
+                Does::Now(answer) => Begun::Now(answer(&request)),
+                Does::Later(_) => Begun::Later(endpoint, open, request),
+            },
         }
+    }
+
+    async fn answer(&self, endpoint: &Endpoint, open: Open, request: Request) -> Reply {
+        let answer = match endpoint.does {
+            Does::Now(answer) => return answer(&request),
+            Does::Later(answer) => answer,
+        };
+        check_origin(endpoint, &request)?;
+        let downstream = Downstream::of(&request).cloned();
+        let (parts, body) = request.into_parts();
+        let mut call = Call {
+            api: &self.0,
+            endpoint,
+            parts,
+            open,
+            downstream,
+            login: None,
+            me: None,
+        };
+        call.check_who().await?;
+        call.check_parameters()?;
+        answer(call, body).await
     }
 }
 
