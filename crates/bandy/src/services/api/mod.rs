@@ -35,8 +35,10 @@ use std::sync::Arc;
 
 use crate::accounts::Accounts;
 use crate::error::Result;
+use crate::http::router::Mount;
 use crate::http::{
-    Body, Downstream, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+    Body, Downstream, HeaderValue, Method, Problem, Request, Response, StatusCode, empty, header,
+    same_origin,
 };
 use crate::service::Service;
 use crate::state::Store;
@@ -95,10 +97,14 @@ impl Service<Request> for Api {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let is_head = request.method() == Method::HEAD;
-        let response = match self.answer(request).await {
+        let prefix = Mount::prefix(&request).to_owned();
+        let mut response = match self.answer(request).await {
             Ok(response) => response,
             Err(stop) => stop.into_response()?,
         };
+        if !prefix.is_empty() {
+            lead_below(&prefix, &mut response);
+        }
         Ok(match is_head {
             true => without_body(response),
             false => response,
@@ -108,6 +114,11 @@ impl Service<Request> for Api {
 
 impl Api {
     async fn answer(&self, request: Request) -> Reply {
+        // The page's links are relative: its own path ends with a `/`.
+        let is_place = Mount::original(&request).path() == Mount::prefix(&request);
+        if is_place && matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(to_the_page());
+        }
         let Some((leaf, open)) = self.0.paths.find(request.uri().path()) else {
             return Err(nothing_there(&request));
         };
@@ -122,6 +133,7 @@ impl Api {
             Does::Later(answer) => {
                 check_origin(endpoint, &request)?;
                 let downstream = Downstream::of(&request).cloned();
+                let prefix = Mount::prefix(&request).to_owned();
                 let (parts, body) = request.into_parts();
                 let mut call = Call {
                     api: &self.0,
@@ -129,6 +141,7 @@ impl Api {
                     parts,
                     open,
                     downstream,
+                    prefix,
                     login: None,
                 };
                 call.check_who().await?;
@@ -137,6 +150,24 @@ impl Api {
             }
         }
     }
+}
+
+/// `Location` says where something is here, which is below what the route took away.
+fn lead_below(prefix: &str, response: &mut Response) {
+    let location = response.headers_mut().get_mut(header::LOCATION);
+    if let Some(place) = location
+        && place.as_bytes().starts_with(b"/")
+        && let Ok(below) = HeaderValue::try_from([prefix.as_bytes(), place.as_bytes()].concat())
+    {
+        *place = below;
+    }
+}
+
+fn to_the_page() -> Response {
+    let mut response = empty(StatusCode::PERMANENT_REDIRECT);
+    let page = HeaderValue::from_static("/");
+    response.headers_mut().insert(header::LOCATION, page);
+    response
 }
 
 fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
@@ -148,7 +179,7 @@ fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
 }
 
 fn nothing_there(request: &Request) -> Stop {
-    let detail = format!("there is nothing at {}", request.uri().path());
+    let detail = format!("there is nothing at {}", Mount::original(request).path());
     Stop::new(StatusCode::NOT_FOUND, detail)
 }
 
@@ -161,7 +192,8 @@ fn not_so(request: &Request, leaf: &Leaf) -> Reply {
             .insert(header::ALLOW, leaf.allow.clone());
         return Ok(response);
     }
-    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    let path = Mount::original(request).path();
+    let detail = format!("{} is not for {path}", request.method());
     let stop = Stop::new(StatusCode::METHOD_NOT_ALLOWED, detail);
     Err(stop.with(header::ALLOW, leaf.allow.clone()))
 }
