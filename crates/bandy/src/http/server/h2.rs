@@ -4,19 +4,18 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use ::http::header::HOST;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::rt::{Executor, Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Http;
 use crate::error::{Error, Kind, Result, Side};
+use crate::http::transport::{OnThisLoop, Transport};
 use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode};
+use crate::net::Tick;
 use crate::net::conn::Conn;
-use crate::net::{Tick, scratch};
 use crate::service::Service;
 
 /// How much of one stream's, and of one connection's, request bodies may be on their way unread.
@@ -61,7 +60,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .serve_connection(Io { conn, first }, answer);
+        .serve_connection(Transport::new(conn, first), answer);
     let mut serving = pin!(serving);
     let mut is_told = false;
     let mut idle_since = Some(Tick::now());
@@ -281,72 +280,5 @@ impl http_body::Body for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Runs a connection's streams beside it, on its event loop.
-#[derive(Debug, Clone, Copy)]
-struct OnThisLoop;
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for OnThisLoop {
-    fn execute(&self, stream: F) {
-        tokio::spawn(stream);
-    }
-}
-
-/// A connection as hyper wants it, with what was read of it before.
-struct Io {
-    conn: Conn,
-    first: Bytes,
-}
-
-impl Read for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut into: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if !self.first.is_empty() {
-            let n = self.first.len().min(into.remaining());
-            into.put_slice(&self.first.split_to(n));
-            return Poll::Ready(Ok(()));
-        }
-        scratch::with(|buffer| {
-            let room = into.remaining().min(buffer.len());
-            let mut read = ReadBuf::new(&mut buffer[..room]);
-            ready!(Pin::new(&mut self.conn).poll_read(cx, &mut read))?;
-            into.put_slice(read.filled());
-            Poll::Ready(Ok(()))
-        })
-    }
-}
-
-impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.conn.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.conn).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.conn).poll_shutdown(cx)
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Call<'a> {
     pub parts: Parts,
     pub open: Open,
     pub downstream: Option<Downstream>,
+    /// What a route took away of the path.
+    pub prefix: String,
     /// Who asks, where the endpoint is not for anyone.
     pub login: Option<Login>,
     /// Who asks, as of when their session was last looked at: in this process at most a moment ago.

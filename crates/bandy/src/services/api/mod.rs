@@ -37,8 +37,10 @@ use futures_util::future::Either;
 
 use crate::accounts::Accounts;
 use crate::error::Result;
+use crate::http::router::Mount;
 use crate::http::{
-    Body, Downstream, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+    Body, Downstream, HeaderValue, Method, Problem, Request, Response, StatusCode, empty, header,
+    same_origin,
 };
 use crate::service::Service;
 use crate::state::Store;
@@ -98,8 +100,12 @@ impl Service<Request> for Api {
     /// What can be answered without waiting is; the future of the rest is large, and in an allocation of its own.
     fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
         let is_head = request.method() == Method::HEAD;
+        let prefix = Mount::prefix(&request).to_owned();
         let finish = move |reply: Reply| {
-            let response = reply.or_else(Stop::into_response)?;
+            let mut response = reply.or_else(Stop::into_response)?;
+            if !prefix.is_empty() {
+                lead_below(&prefix, &mut response);
+            }
             Ok(match is_head {
                 true => without_body(response),
                 false => response,
@@ -123,6 +129,11 @@ enum Begun<'a> {
 
 impl Api {
     fn begin(&self, request: Request) -> Begun<'_> {
+        // The page's links are relative: its own path ends with a `/`.
+        let is_place = Mount::original(&request).path() == Mount::prefix(&request);
+        if is_place && matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Begun::Now(Ok(to_the_page()));
+        }
         let Some((leaf, open)) = self.0.paths.find(request.uri().path()) else {
             return Begun::Now(Err(nothing_there(&request)));
         };
@@ -145,6 +156,7 @@ impl Api {
         };
         check_origin(endpoint, &request)?;
         let downstream = Downstream::of(&request).cloned();
+        let prefix = Mount::prefix(&request).to_owned();
         let (parts, body) = request.into_parts();
         let mut call = Call {
             api: &self.0,
@@ -152,6 +164,7 @@ impl Api {
             parts,
             open,
             downstream,
+            prefix,
             login: None,
             me: None,
         };
@@ -159,6 +172,24 @@ impl Api {
         call.check_parameters()?;
         answer(call, body).await
     }
+}
+
+/// `Location` says where something is here, which is below what the route took away.
+fn lead_below(prefix: &str, response: &mut Response) {
+    let location = response.headers_mut().get_mut(header::LOCATION);
+    if let Some(place) = location
+        && place.as_bytes().starts_with(b"/")
+        && let Ok(below) = HeaderValue::try_from([prefix.as_bytes(), place.as_bytes()].concat())
+    {
+        *place = below;
+    }
+}
+
+fn to_the_page() -> Response {
+    let mut response = empty(StatusCode::PERMANENT_REDIRECT);
+    let page = HeaderValue::from_static("/");
+    response.headers_mut().insert(header::LOCATION, page);
+    response
 }
 
 fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
@@ -170,7 +201,7 @@ fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
 }
 
 fn nothing_there(request: &Request) -> Stop {
-    let detail = format!("there is nothing at {}", request.uri().path());
+    let detail = format!("there is nothing at {}", Mount::original(request).path());
     Stop::new(StatusCode::NOT_FOUND, detail)
 }
 
@@ -183,7 +214,8 @@ fn not_so(request: &Request, leaf: &Leaf) -> Reply {
             .insert(header::ALLOW, leaf.allow.clone());
         return Ok(response);
     }
-    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    let path = Mount::original(request).path();
+    let detail = format!("{} is not for {path}", request.method());
     let stop = Stop::new(StatusCode::METHOD_NOT_ALLOWED, detail);
     Err(stop.with(header::ALLOW, leaf.allow.clone()))
 }
