@@ -1,9 +1,10 @@
 //! HTTP clients that other people wrote, against the program as its users run it.
 
 mod curl;
+mod schemathesis;
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,18 @@ fn peer(program: &str, package: &str) -> Command {
     let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).exists());
     assert!(is_there, "{program} is missing: apt-get install {package}");
     Command::new(program)
+}
+
+/// A Python that has the packages of `./test`. Where that did not run there may be none.
+fn python() -> Option<Command> {
+    if let Some(python) = std::env::var_os("BANDY_TEST_PYTHON") {
+        return Some(Command::new(python));
+    }
+    let notice = "skipped: BANDY_TEST_PYTHON names no Python with HTTP in it. ./test makes one, and sets it\n";
+    std::io::stderr()
+        .write_all(notice.as_bytes())
+        .expect("stderr");
+    None
 }
 
 /// A client that has ended.
