@@ -1,6 +1,7 @@
 //! HTTP clients that other people wrote, against the program as its users run it.
 
 mod curl;
+mod python;
 mod schemathesis;
 
 use std::fs::File;
@@ -97,7 +98,7 @@ fn text(file: &mut File) -> String {
 /// A service over HTTP and HTTPS, in a place of its own.
 struct Site {
     stage: Stage,
-    _server: Running,
+    server: Running,
     http: String,
     https: String,
 }
@@ -117,7 +118,7 @@ impl Site {
         Site {
             http: format!("http://127.0.0.1:{}", at(0)),
             https: format!("https://localhost:{}", at(1)),
-            _server: server,
+            server,
             stage,
         }
     }
@@ -126,6 +127,15 @@ impl Site {
     fn ca(&self) -> String {
         let path = self.stage.folder().join("bandy/ca.pem");
         path.into_os_string().into_string().expect("text")
+    }
+
+    /// Ends it; how many connections it had.
+    #[track_caller]
+    fn connections(mut self) -> usize {
+        assert_eq!(self.server.stop(), 0);
+        let log = self.server.log_so_far();
+        let is_one = |line: &&str| line.contains(r#""message":"conversation""#);
+        log.lines().filter(is_one).count()
     }
 
     /// A file below the root of `files`.
