@@ -50,7 +50,7 @@ pub(super) async fn reply(
     let keep_alive = asked.keep_alive
         && !wire.conn.is_ending()
         && !says_close(&parts.headers)
-        && upload.as_ref().is_none_or(Upload::can_be_drained);
+        && upload.as_ref().is_none_or(Upload::can_be_read);
     let framing = Framing::new(asked.what, asked.version, parts.status, length, keep_alive);
     let head = |out: &mut Vec<u8>| {
         let date = date::now();
