@@ -8,7 +8,9 @@ mod calling;
 mod date;
 mod h1;
 mod h2;
+mod h2_body;
 mod incoming;
+mod pace;
 mod reply;
 mod serving;
 mod upload;
@@ -16,6 +18,7 @@ mod wire;
 
 use std::sync::Arc;
 
+pub(crate) use h2_body::H2Body;
 pub use incoming::Incoming;
 use serving::Serving;
 

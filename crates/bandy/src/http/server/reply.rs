@@ -62,7 +62,7 @@ pub(super) fn begin(
     let keep_alive = asked.keep_alive
         && !wire.conn.is_ending()
         && !says_close(&parts.headers)
-        && upload.as_ref().is_none_or(Upload::can_be_drained);
+        && upload.as_ref().is_none_or(Upload::can_be_read);
     let framing = Framing::new(asked.what, asked.version, parts.status, length, keep_alive);
     let form = match framing.body {
         Length::None => Form::Full(Bytes::new()),
