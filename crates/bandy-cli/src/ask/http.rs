@@ -216,6 +216,7 @@ impl Asking<'_> {
             400.. => Code::Refused,
             _ => Code::Done,
         };
+        let place = elsewhere(&answer, self.args.http.follow).map(str::to_owned);
         let view = &self.view;
         let is_head_only = self.args.http.head
             || question.method == Method::HEAD && !self.args.json && !view.head && !view.verbose;
@@ -223,12 +224,18 @@ impl Asking<'_> {
             view.show_answer(&answer);
         } else if is_head_only {
             show::print(&show::answer(&answer))?;
-        } else if code == Code::Refused && !self.args.json {
+        } else if (code == Code::Refused || place.is_some()) && !self.args.json {
             tell::say(format_args!(
-                "bandy: {} {}: {}",
+                "bandy: {} {}: {}{}",
                 question.method,
                 question.url,
-                show::status_text(status)
+                show::status_text(status),
+                place.map_or(String::new(), |to| {
+                    format!(
+                        " to {}, where --follow goes",
+                        crate::ask::visible::show(to.as_bytes())
+                    )
+                }),
             ));
         }
         if self.args.http.head {
@@ -308,6 +315,14 @@ impl Asking<'_> {
             _ => Ok(code),
         }
     }
+}
+
+/// Where a redirect leads that is not followed.
+fn elsewhere(answer: &Response, follows: bool) -> Option<&str> {
+    if follows || !answer.status().is_redirection() {
+        return None;
+    }
+    answer.headers().get(header::LOCATION)?.to_str().ok()
 }
 
 impl View {

@@ -40,7 +40,10 @@ pub(super) fn options<'a>(
         }
         None => {
             let d = Diagnostic::error(at, "`files` has no folder");
-            walk.missing(d.help("write it as in `service.files = { root = \"public\" }`"));
+            walk.missing(d.help(match at {
+                Origin::Flag(_) => "name one, as in `--root public`",
+                _ => "write it as in `service.files = { root = \"public\" }`",
+            }));
         }
     }
     if let Some(value) = option("index") {

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::plan::Taken;
-use super::raw::{Key, Table};
+use super::raw::{Data, Key, Table};
 use super::walk::Walk;
 use crate::endpoint::{Address, Carries, Endpoint, Scheme};
 use crate::printable::printable;
@@ -47,6 +47,10 @@ pub(super) fn listen<'a>(
                         "the schemes are {}",
                         Scheme::ALL.map(Scheme::as_str).join(", ")
                     )),
+                    None if !text.contains("://") && speaks_http_only(table) => {
+                        let help = format!("write `http://{text}`, or `https://{text}`");
+                        Diagnostic::error(at, e.to_string()).help(help)
+                    }
                     None => Diagnostic::error(at, e.to_string()).help(e.hint()),
                 };
                 walk.push(d);
@@ -54,6 +58,19 @@ pub(super) fn listen<'a>(
         }
     }
     endpoints
+}
+
+/// Whether what answers here stands on nothing but requests.
+fn speaks_http_only(server: &Table) -> bool {
+    let name = match server.get("service").map(|value| &value.data) {
+        Some(Data::Text(name)) => name,
+        Some(Data::Table(table)) => match table.0.first() {
+            Some((key, _)) => &key.name,
+            None => return false,
+        },
+        _ => return server.get("route").is_some(),
+    };
+    matches!(name.as_str(), "files" | "api")
 }
 
 fn scheme_of_later(text: &str) -> Option<&'static str> {

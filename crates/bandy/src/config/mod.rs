@@ -23,8 +23,6 @@ mod listen;
 mod options;
 pub mod plan;
 mod print;
-mod print_route;
-mod print_state;
 pub mod quantity;
 pub mod raw;
 mod read;

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 
 use super::Downstream;
-use super::server::Incoming;
+use super::server::{H2Body, Incoming};
 use crate::error::{Error, Kind, Result, Side};
 
 mod file;
@@ -33,7 +33,8 @@ enum Inner {
     File(Piece),
     /// Comes over an HTTP/1.1 connection that the server reads.
     Incoming(Incoming),
-    H2(hyper::body::Incoming),
+    /// Comes over an HTTP/2 connection.
+    H2(Box<H2Body>),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
@@ -99,10 +100,10 @@ impl Body {
         Inner::Incoming(incoming).into()
     }
 
-    pub(crate) fn h2(incoming: hyper::body::Incoming) -> Body {
-        match http_body::Body::is_end_stream(&incoming) {
+    pub(crate) fn h2(body: H2Body) -> Body {
+        match body.is_end_stream() {
             true => Body::empty(),
-            false => Inner::H2(incoming).into(),
+            false => Inner::H2(Box::new(body)).into(),
         }
     }
 
@@ -234,9 +235,7 @@ impl http_body::Body for Body {
             }
             Inner::File(piece) => ready!(piece.poll_read(cx)).map(|read| read.map(Frame::data)),
             Inner::Incoming(incoming) => ready!(incoming.poll_frame(cx)),
-            Inner::H2(incoming) => {
-                ready!(Pin::new(incoming).poll_frame(cx)).map(|frame| frame.map_err(broke_off))
-            }
+            Inner::H2(body) => ready!(body.poll_frame(cx)),
             Inner::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
         };
         if let Some(Ok(frame)) = &frame
@@ -253,7 +252,7 @@ impl http_body::Body for Body {
             Inner::Empty => true,
             Inner::Full(_) | Inner::File(_) => false,
             Inner::Incoming(incoming) => incoming.is_at_end(),
-            Inner::H2(incoming) => incoming.is_end_stream(),
+            Inner::H2(body) => body.is_end_stream(),
             Inner::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -264,14 +263,10 @@ impl http_body::Body for Body {
             Inner::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::File(piece) => SizeHint::with_exact(piece.len()),
             Inner::Incoming(incoming) => incoming.size_hint(),
-            Inner::H2(incoming) => incoming.size_hint(),
+            Inner::H2(body) => body.size_hint(),
             Inner::Stream(stream) => stream.size_hint(),
         }
     }
-}
-
-fn broke_off(cause: hyper::Error) -> Error {
-    Error::new(Kind::Closed, Side::Downstream, "reading a body").because(cause)
 }
 
 impl From<Piece> for Body {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::Request;
 use crate::endpoint::Endpoint;
-use crate::net::conn::{Conn, Meter};
-use crate::net::{Ending, Peer, tls};
+use crate::net::{Conn, Ending, Meter, Peer, tls};
 
 /// The connection that a request came over, as far as a service may care.
 ///

@@ -26,6 +26,7 @@ pub mod same_origin;
 pub mod server;
 mod switch;
 mod tower;
+mod transport;
 mod websocket;
 
 pub use ::http::uri::InvalidUri;

@@ -149,11 +149,14 @@ mod tests {
         request.body(Body::empty()).expect("a request")
     }
 
+    /// A method, its fields, and whether it may go on.
+    type Case<'a> = (Method, &'a [(&'a str, &'a str)], bool);
+
     #[test]
     fn only_what_a_page_of_another_site_changes_is_refused() {
         let host = ("host", "app.example");
         let cookie = ("cookie", "a=b");
-        let cases: &[(Method, &[(&str, &str)], bool)] = &[
+        let cases: &[Case<'_>] = &[
             // A program's.
             (Method::POST, &[host, cookie], true),
             // A page's own.

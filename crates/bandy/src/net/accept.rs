@@ -14,9 +14,10 @@ use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::Instant;
 
-use super::conn::{Conn, Meter, Peer};
+use super::conn::{Conn, Peer};
 use super::ending::Ending;
 use super::io::Io;
+use super::meter::Meter;
 use super::{mem, tls, udp, unix, ws};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, Side};

@@ -273,7 +273,8 @@ impl Bound {
 /// What can be agreed on with ALPN (RFC 7301), best first.
 fn protocols(scheme: Scheme) -> &'static [&'static str] {
     match scheme {
-        Scheme::Https => &["h2", "http/1.1"],
+        // Who offers HTTP/1.0 alone (curl --http1.0) is answered, and not turned away by TLS.
+        Scheme::Https => &["h2", "http/1.1", "http/1.0"],
         Scheme::Wss => &["http/1.1"],
         _ => &[],
     }

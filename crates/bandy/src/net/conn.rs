@@ -12,16 +12,16 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::ending::Ending;
 use super::io::Io;
 use super::messages::Messages;
+use super::meter::Meter;
 use super::tick::Tick;
 use super::{scratch, tls};
 use crate::endpoint::{Carries, Endpoint};
@@ -90,136 +90,6 @@ impl Message {
             data: data.into().into(),
             is_text: true,
         }
-    }
-}
-
-/// What is counted of a connection while it is open. Shared with whoever watches it.
-///
-/// Only the connection's own task writes, so a load and a store do for an increment. What every message touches comes
-/// first, together: with many connections each cache line is a miss.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Meter {
-    read: AtomicU64,
-    written: AtomicU64,
-    /// When the last byte went either way.
-    active: AtomicU64,
-    peer_closed: AtomicBool,
-    /// We said goodbye before the peer did.
-    closed_first: AtomicBool,
-    /// When the service wants to be polled again, a [`Tick`]'s nanoseconds; 0 is never.
-    wake: AtomicU64,
-    ending: Ending,
-    /// Which side the peer is on: downstream where it came to us, upstream where we went to it.
-    pub(crate) side: Side,
-    pub(crate) opened: Instant,
-    pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) peer: Peer,
-}
-
-impl Meter {
-    /// The meter of a connection that came to a listener.
-    pub(crate) fn accepted(peer: Peer, endpoint: &Arc<Endpoint>, ending: &Ending) -> Arc<Meter> {
-        Meter::new(peer, endpoint.clone(), Side::Downstream, ending.clone())
-    }
-
-    /// The meter of a connection that we made.
-    pub(crate) fn asked(peer: Peer, endpoint: Arc<Endpoint>) -> Arc<Meter> {
-        Meter::new(peer, endpoint, Side::Upstream, Ending::default())
-    }
-
-    fn new(peer: Peer, endpoint: Arc<Endpoint>, side: Side, ending: Ending) -> Arc<Meter> {
-        Arc::new(Meter {
-            read: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            active: AtomicU64::new(Tick::now().as_nanos()),
-            peer_closed: AtomicBool::new(false),
-            closed_first: AtomicBool::new(false),
-            wake: AtomicU64::new(0),
-            ending,
-            side,
-            opened: Instant::now(),
-            endpoint,
-            peer,
-        })
-    }
-
-    fn count_read(&self, n: usize) {
-        if n == 0 {
-            self.peer_closed.store(true, Relaxed);
-        } else {
-            self.read
-                .store(self.read.load(Relaxed).wrapping_add(n as u64), Relaxed);
-        }
-        self.touch();
-    }
-
-    fn count_written(&self, n: usize) {
-        self.written
-            .store(self.written.load(Relaxed).wrapping_add(n as u64), Relaxed);
-        self.touch();
-    }
-
-    /// Notes that the peer is there.
-    pub(crate) fn touch(&self) {
-        self.active.store(Tick::now().as_nanos(), Relaxed);
-    }
-
-    /// How long ago the last byte went either way, to within a few milliseconds.
-    pub(crate) fn idle_for(&self) -> Duration {
-        Tick::from_nanos(self.active.load(Relaxed)).elapsed()
-    }
-
-    /// See [`Conn::wake_at`].
-    pub(crate) fn wake_at(&self, when: Option<Tick>) {
-        let at = when.map_or(0, |when| when.as_nanos().max(1));
-        self.wake.store(at, Relaxed);
-    }
-
-    /// When the service wants to be polled, if it does.
-    pub(crate) fn wake(&self) -> Option<Tick> {
-        match self.wake.load(Relaxed) {
-            0 => None,
-            at => Some(Tick::from_nanos(at)),
-        }
-    }
-
-    /// Grants the service's wish, if its time has come.
-    pub(crate) fn grant_wake(&self) -> bool {
-        let is_time = self.wake().is_some_and(Tick::is_past);
-        if is_time {
-            self.wake.store(0, Relaxed);
-        }
-        is_time
-    }
-
-    /// The end of the server that accepted it.
-    pub(crate) fn ending(&self) -> &Ending {
-        &self.ending
-    }
-
-    pub(crate) fn end_of_peer(&self) {
-        self.peer_closed.store(true, Relaxed);
-    }
-
-    /// Bytes that came from the peer.
-    pub(crate) fn read(&self) -> u64 {
-        self.read.load(Relaxed)
-    }
-
-    /// Bytes that went to the peer.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Relaxed)
-    }
-
-    /// Whether it was the peer who ended the conversation.
-    pub(crate) fn is_peers_end(&self) -> bool {
-        self.peer_closed() && !self.closed_first.load(Relaxed)
-    }
-
-    /// Whether the peer has closed its direction.
-    pub(crate) fn peer_closed(&self) -> bool {
-        self.peer_closed.load(Relaxed)
     }
 }
 
@@ -302,7 +172,7 @@ impl Conn {
     /// Whether the server that accepted it has begun to end: what is in hand may be finished, nothing new is begun. The
     /// conversation's future is polled when that happens, so a service written as a `poll` function hears of it there.
     pub fn is_ending(&self) -> bool {
-        self.meter.ending.is_begun()
+        self.meter.ending().is_begun()
     }
 
     /// Asks the server to poll the conversation's future at that time; `None` takes it back. One such wish is kept,
@@ -405,6 +275,12 @@ impl Conn {
             stream => stream.shutdown().await,
         };
         done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// Has the connection end with a reset where it is dropped: for a peer that would take any other end for all that
+    /// there was to say.
+    pub(crate) fn end_with_reset(&self) {
+        self.io.end_with_reset();
     }
 
     /// Whether [`Conn::poll_send_file`] has the system send a file by itself.

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::conn::{Conn, Meter, Peer};
+use super::conn::{Conn, Peer};
 use super::io::Io;
+use super::meter::Meter;
 use super::{mem, tcp, tls, udp, unix, ws};
 use crate::endpoint::{Address, Endpoint, Host, Scheme};
 use crate::error::{Error, Kind, Plain, Result, Side};

@@ -44,6 +44,15 @@ fn no_stream() -> io::Error {
 const SEND_FILE: usize = 1 << 20;
 
 impl Io {
+    /// See [`Conn::end_with_reset`](super::conn::Conn::end_with_reset). Without its goodbye a TLS stream that is dropped
+    /// has no proper end anyway; the others have no resets.
+    pub(super) fn end_with_reset(&self) {
+        if let Io::Tcp(stream) = self {
+            // Where the system does not take it, the peer is told less.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// Has the system send some of a file from its own memory (sendfile(2)).
     pub(super) fn poll_send_file(
         &mut self,

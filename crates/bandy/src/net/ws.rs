@@ -18,8 +18,9 @@ use tokio_tungstenite::tungstenite::protocol::{
     CloseFrame, Message as WsMessage, Role, WebSocketConfig,
 };
 
-use super::conn::{Conn, Message, Meter};
+use super::conn::{Conn, Message};
 use super::io::Io;
+use super::meter::Meter;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result, Side};
 

@@ -17,9 +17,7 @@ use super::serve::Place;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
-use crate::net::Incoming;
-use crate::net::Tick;
-use crate::net::conn::{Conn, Meter};
+use crate::net::{Conn, Incoming, Meter, Tick};
 
 /// A connection with all that it holds while it lives.
 pub(super) struct Conversation {

@@ -1,8 +1,10 @@
 //! The OpenAPI document, and the page.
 
+use bandy::Service;
+use bandy::http::router::{Layers, Route, Router};
 use serde_json::Value;
 
-use crate::{Stage, ask};
+use crate::{Answer, Ask, Stage, ask, get};
 
 /// Every value under this key, wherever it is.
 fn all<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
@@ -126,4 +128,40 @@ async fn the_page_needs_nothing_from_elsewhere() {
         assert!(file.field("content-type").starts_with(media_type));
         assert!(file.bytes > 1000);
     }
+}
+
+/// Behind a route that takes a prefix away, everything that leads somewhere leads below it.
+#[tokio::test]
+async fn below_a_prefix_it_leads_to_itself() {
+    let stage = Stage::new();
+    let layers = Layers {
+        strip: Some("/api".to_owned()),
+        ..Layers::default()
+    };
+    let path = "/api/*".parse().expect("a pattern");
+    let document = stage.get("/openapi.json").await.expect(200).json;
+    assert_eq!(document["servers"][0]["url"], "/");
+    let router = Router::new().route(Route::to(stage.api).path(path).layers(layers));
+    let asked = async |asked: Ask| Answer::of(router.call(asked.0).await.expect("an answer")).await;
+
+    let document = asked(get("/api/openapi.json")).await.expect(200).json;
+    assert_eq!(document["servers"][0]["url"], "/api");
+
+    // The page's own links are relative.
+    assert_eq!(
+        asked(get("/api")).await.expect(308).field("location"),
+        "/api/"
+    );
+    asked(get("/api/")).await.expect(200);
+
+    let jumped = asked(get("/api/redirect/1")).await.expect(302);
+    assert_eq!(jumped.field("location"), "/api/redirect/0");
+    let set = asked(get("/api/cookies/set?a=b")).await.expect(302);
+    assert_eq!(set.field("location"), "/api/cookies");
+    assert_eq!(
+        set.field("set-cookie"),
+        "a=b; Path=/api/cookies; SameSite=Lax"
+    );
+    let nothing = asked(get("/api/nowhere")).await.expect(404);
+    assert_eq!(nothing.json["detail"], "there is nothing at /api/nowhere");
 }

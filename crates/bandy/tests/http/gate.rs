@@ -1,4 +1,4 @@
-//! The gate (LAWS: HTTP requests): a test for each row, which writes the very bytes.
+//! The gate: a test for each row of what a request must be, which writes the very bytes.
 
 use super::*;
 

@@ -5,6 +5,9 @@ use ::http::Request as Ask;
 use bandy_testkit::within;
 use bytes::Bytes;
 
+use super::frames::{
+    END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, asking, block, frame,
+};
 use super::*;
 
 pub(super) type Sender = client::SendRequest<Bytes>;
@@ -103,60 +106,132 @@ async fn what_a_field_must_not_be_ends_its_stream() {
     for field in [
         ("connection", "close"),
         ("transfer-encoding", "chunked"),
+        ("te", "gzip"),
         ("x", "a\r\nb"),
         ("x", "a\0b"),
     ] {
-        let mut client = Raw::to(&server);
-        client.say(raw_h2(field));
-        let reset = read_until_reset(&mut client);
-        assert!(reset, "{field:?} was taken");
+        let mut client = Frames::to(server.endpoint(), &[]);
+        let block = block(&[&asking("GET", "/")[..], &[field]].concat());
+        client.say(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block));
+        let end = client.until(&[HEADERS, RST_STREAM, GOAWAY]);
+        assert!(
+            end.is_none_or(|end| end.kind != HEADERS),
+            "{field:?} was taken"
+        );
     }
 }
 
-/// A preface, empty settings, and a request with this field, its names and values as literals (RFC 7541, section 6.2.2).
-fn raw_h2((name, value): (&str, &str)) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in [
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":path", "/"),
-        (":authority", "a"),
-        (name, value),
+/// The status of what is asked with these fields, or `None` where the stream or the connection is ended for it.
+fn asked(server: &Running, fields: &[(&str, &str)]) -> Option<u16> {
+    let mut client = Frames::to(server.endpoint(), &[]);
+    client.say(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields)));
+    let end = client.until(&[HEADERS, RST_STREAM, GOAWAY])?;
+    (end.kind == HEADERS).then(|| end.status())
+}
+
+#[test]
+fn a_request_is_no_stranger_than_in_http1() {
+    let stage = Stage::new();
+    let limits = HttpLimits {
+        target_bytes: 100,
+        fields: 10,
+        ..HttpLimits::default()
+    };
+    let server = serve(&stage, service_fn(mirror), limits);
+    let with = |method, scheme, path, authority| {
+        [
+            (":method", method),
+            (":scheme", scheme),
+            (":path", path),
+            (":authority", authority),
+        ]
+    };
+    let long = format!("/{}", "a".repeat(100));
+    for (fields, expected) in [
+        (with("GET", "http", "/", "a"), &[Some(200)][..]),
+        (with("OPTIONS", "http", "*", "a"), &[Some(200)]),
+        (with("GET", "http", &long, "a"), &[Some(414)]),
+        (with("GET", "http", "*", "a"), &[Some(400), None]),
+        (with("GET", "http", "a", "a"), &[Some(400), None]),
+        (with("GET", "http", "", "a"), &[Some(400), None]),
+        (with("GET", "http", "http://b/", "a"), &[Some(400), None]),
+        (with("GET", "http", "/\u{e4}", "a"), &[Some(400), None]),
+        (with("GET", "http", "/a b", "a"), &[Some(400), None]),
+        (with("GET", "ftp", "/", "a"), &[Some(400), None]),
+        (with("GET", "http", "/", "u@a"), &[Some(400), None]),
+        (with("GET", "http", "/", "a/b"), &[Some(400), None]),
+        (with("GET", "http", "/", "a, b"), &[Some(400), None]),
     ] {
-        block.push(0);
-        block.push(u8::try_from(name.len()).expect("short"));
-        block.extend_from_slice(name.as_bytes());
-        block.push(u8::try_from(value.len()).expect("short"));
-        block.extend_from_slice(value.as_bytes());
+        let got = asked(&server, &fields);
+        assert!(expected.contains(&got), "{fields:?}: {got:?}");
     }
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-    bytes.extend_from_slice(&[
-        0,
-        0,
-        u8::try_from(block.len()).expect("short"),
-        1,
-        5,
-        0,
-        0,
-        0,
-        1,
-    ]);
-    bytes.extend_from_slice(&block);
-    bytes
+    let many = [&asking("GET", "/")[..], &[("x", "y"); 11]].concat();
+    assert_eq!(asked(&server, &many), Some(431));
+    let tunnel = [(":method", "CONNECT"), (":authority", "a:443")];
+    assert_eq!(asked(&server, &tunnel), Some(501));
 }
 
-/// Reads frames until the stream is reset or the connection is ended (`true`), or there is a response (`false`).
-fn read_until_reset(client: &mut Raw) -> bool {
-    loop {
-        let mut head = [0; 9];
-        client.0.read_exact(&mut head).expect("a frame in time");
-        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; len];
-        client.0.read_exact(&mut payload).expect("a payload");
-        match head[3] {
-            1 => return false,
-            3 | 7 => return true,
-            _ => {}
-        }
+#[tokio::test]
+async fn a_panic_is_one_streams_failure() {
+    let stage = Stage::new();
+    let service = service_fn(async |request: Request| {
+        assert_eq!(request.uri().path(), "/", "nothing else is expected");
+        Ok(http::text(StatusCode::OK, "fine"))
+    });
+    let server = serve(&stage, service, HttpLimits::default());
+    let mut sender = connect(&server).await;
+    for (path, status) in [("/", 200), ("/panic", 500), ("/", 200)] {
+        let request = get(&format!("http://a{path}")).body(()).expect("a request");
+        assert_eq!(ask(&mut sender, request).await.0, status, "{path}");
     }
+}
+
+#[test]
+fn requests_of_a_connection_are_counted() {
+    let stage = Stage::new();
+    let limits = HttpLimits {
+        requests: 2,
+        ..HttpLimits::default()
+    };
+    let server = serve(&stage, service_fn(mirror), limits);
+    let mut client = Frames::to(server.endpoint(), &[]);
+    client.say(&frames::get(1, "/"));
+    assert_eq!(
+        client.until(&[HEADERS, GOAWAY]).expect("an answer").kind,
+        HEADERS
+    );
+    client.say(&frames::get(3, "/"));
+    let (first, second) = (
+        client.until(&[HEADERS, GOAWAY]),
+        client.until(&[HEADERS, GOAWAY]),
+    );
+    let mut kinds = [first.expect("a frame").kind, second.expect("a frame").kind];
+    kinds.sort_unstable();
+    assert_eq!(kinds, [HEADERS, GOAWAY]);
+}
+
+#[tokio::test]
+async fn trailers_pass_and_what_has_no_place_there_does_not() {
+    let stage = Stage::new();
+    // What came behind a body goes out behind it.
+    let service = service_fn(async |request: Request| Ok(Response::new(request.into_body())));
+    let server = serve(&stage, service, HttpLimits::default());
+    let mut ready = connect(&server).await.ready().await.expect("ready");
+    let request = Ask::post("http://a/").body(()).expect("a request");
+    let (response, mut body) = ready.send_request(request, false).expect("sent");
+    body.send_data(Bytes::from_static(b"hello"), false)
+        .expect("sent");
+    let mut trailers = http::HeaderMap::new();
+    for name in ["x-sum", "authorization", "content-length", "host"] {
+        trailers.append(name, http::HeaderValue::from_static("5"));
+    }
+    body.send_trailers(trailers).expect("sent");
+    let mut body = within("a response", response)
+        .await
+        .expect("a response")
+        .into_body();
+    while body.data().await.transpose().expect("data").is_some() {}
+    let came = body.trailers().await.expect("an end").expect("trailers");
+    let names: Vec<_> = came.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["x-sum"]);
 }

@@ -72,6 +72,21 @@ fn a_body_is_answered_while_it_still_comes() {
 }
 
 #[test]
+fn trailers_pass_and_what_has_no_place_there_does_not() {
+    let stage = Stage::new();
+    let server = serve(&stage, service_fn(echo), HttpLimits::default());
+    let mut client = Raw::to(&server);
+    client.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n");
+    client.say("5\r\nhello\r\n0\r\nX-Sum: 5\r\nAuthorization: x\r\nContent-Length: 7\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.head();
+    let mut came = [0; b"5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n".len()];
+    client.0.read_exact(&mut came).expect("all of it");
+    assert_eq!(&came, b"5\r\nhello\r\n0\r\nx-sum: 5\r\n\r\n");
+    client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.hear().body, "");
+}
+
+#[test]
 fn large_bodies_pass_whole_both_ways_at_once() {
     let stage = Stage::new();
     let limits = HttpLimits {

@@ -1,10 +1,15 @@
 //! HTTP as it goes over a connection: the gate, row by row, and the lift of services of requests.
 
+mod attacks;
 mod cgi;
+mod frames;
 mod gate;
 mod h2;
+mod h2_attacks;
 mod lift;
 mod limits;
+mod midway;
+mod target;
 mod upgrade;
 
 use std::io::{BufRead, BufReader, Read, Write};

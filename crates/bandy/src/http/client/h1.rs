@@ -489,11 +489,17 @@ impl Exchange {
             .buffer
             .get(..self.buffer.len().min(40))
             .unwrap_or_default();
+        // A record of TLS (RFC 8446, section 5.1): the alert that our first line is none.
+        if matches!(self.reading, Reading::Head(_)) && begins.starts_with(&[0x15, 0x03]) {
+            return error
+                .because("the server speaks TLS")
+                .hint("ask it at https://");
+        }
         if matches!(self.reading, Reading::Head(_)) && !begins.starts_with(b"HTTP/") {
             let begins = printable(&String::from_utf8_lossy(begins));
             return error
                 .because(format!("it is not HTTP, and begins `{begins}`"))
-                .hint("a server of something else is at tcp://, one with TLS at https://");
+                .hint("tcp:// shows what a server of something else says");
         }
         error
             .because(reject.to_string())

@@ -1,21 +1,19 @@
 //! HTTP/2, by hyper.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::client::conn::http2;
-use hyper::rt::{Executor, ReadBufCursor};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 
 use super::Watch;
 use super::watch::Watched;
 use crate::error::{Error, Kind, Result, Side};
+use crate::http::transport::{OnThisLoop, Transport};
 use crate::http::{Body, Request, Response, header};
-use crate::net::{Conn, scratch};
+use crate::net::Conn;
 
 /// Bytes that may be on their way in one answer, and in all of them: enough for a fast line, and what a reader that
 /// does not read can cost.
@@ -42,7 +40,7 @@ impl Connection {
             .initial_connection_window_size(WINDOW)
             .max_header_list_size(HEAD_BYTES);
         let (sender, connection) = builder
-            .handshake(Transport(conn))
+            .handshake(Transport::new(conn, Bytes::new()))
             .await
             .map_err(|e| failed(format!("beginning HTTP/2 with {endpoint}"), e))?;
         Ok(Connection {
@@ -113,68 +111,4 @@ fn failed(act: String, cause: hyper::Error) -> Error {
     Error::new(kind, Side::Upstream, act)
         .because(why)
         .hint("does the server speak HTTP/2? --http 1.1 speaks the older one")
-}
-
-/// Runs what hyper wants run beside on the same event loop.
-#[derive(Debug, Clone, Copy)]
-struct OnThisLoop;
-
-impl<F> Executor<F> for OnThisLoop
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, future: F) {
-        tokio::spawn(future);
-    }
-}
-
-/// A connection as hyper wants it.
-struct Transport(Conn);
-
-impl hyper::rt::Read for Transport {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut to: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // By way of the loop's buffer, since hyper's may not be initialised.
-        scratch::with(|buffer| {
-            let room = to.remaining().min(buffer.len());
-            let mut read = ReadBuf::new(buffer.get_mut(..room).unwrap_or_default());
-            ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-            to.put_slice(read.filled());
-            Poll::Ready(Ok(()))
-        })
-    }
-}
-
-impl hyper::rt::Write for Transport {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
-    }
 }

@@ -15,7 +15,7 @@ use crate::net::Conn;
 
 /// What is counted of the connection underneath.
 #[derive(Clone)]
-pub(super) struct Meter(Arc<crate::net::conn::Meter>);
+pub(super) struct Meter(Arc<crate::net::Meter>);
 
 impl Meter {
     pub(super) fn of(conn: &Conn) -> Meter {

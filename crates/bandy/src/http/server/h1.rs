@@ -1,22 +1,21 @@
 //! A connection that speaks HTTP/1.1 (RFC 9112): one request after the other.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
-use super::Http;
+use super::calling::{After101, final_or_switch};
 use super::incoming::incoming;
-use super::reply::{Terms, reply};
+use super::reply::{Begun, Terms, begin, reply};
 use super::upload::Upload;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
-use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode, Switch};
+use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode};
 use crate::limits::HttpLimits;
 use crate::net::Tick;
 use crate::net::conn::Conn;
-use crate::service::{Answer, Service};
 use crate::wire::http1::{self, BodyDecoder, Bounds, Length, Reject, Scan, parse_request};
 
 /// What an HTTP/2 client says first (RFC 9113, section 3.4).
@@ -52,7 +51,7 @@ pub(super) enum After {
     Keep,
     Close,
     Fail(Error),
-    Switch(Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>),
+    Switch(After101),
 }
 
 /// A request's head, and what came with it.
@@ -83,6 +82,10 @@ impl Line {
     /// After a request: waits for the next.
     fn rewind(&mut self, limits: &HttpLimits) {
         self.is_begun = !self.wire.input.is_empty();
+        if !self.is_begun {
+            // A body was read into it.
+            self.wire.input = BytesMut::new();
+        }
         self.scan = Scan::new(&bounds(limits));
         self.deadline = match (self.is_begun, limits.keep_alive) {
             // What came behind the last request is the beginning of this one.
@@ -177,11 +180,12 @@ impl Line {
         }))
     }
 
-    /// Has the service answer a request, and sends its response.
-    pub(super) async fn answer<S>(&mut self, received: Received, http: &Http<S>) -> Result<After>
-    where
-        S: Service<Request, Out = Response>,
-    {
+    /// Takes a request up: what the service is called with, or why it is not called.
+    pub(super) fn take(
+        &mut self,
+        received: Received,
+        limits: &HttpLimits,
+    ) -> (Terms, Result<(Request, Option<Upload>), Problem>) {
         let Received {
             mut request,
             mut asked,
@@ -189,41 +193,76 @@ impl Line {
             expects_continue,
             rest,
         } = received;
-        let limits = &http.limits;
         self.served += 1;
         if self.served == limits.requests {
             asked.keep_alive = false;
         }
         self.wire.conn.wake_at(None);
+        if let Some(problem) = refusal(asked, length, limits) {
+            asked.keep_alive = false;
+            return (asked, Err(problem));
+        }
         let downstream = self
             .downstream
             .get_or_insert_with(|| Downstream::new(&self.wire.conn));
         let downstream = downstream.clone();
         let mut upload = None;
-        if let Length::Known(len) = length
-            && len > limits.body_bytes
-        {
-            asked.keep_alive = false;
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
-            let problem = problem.detail(format!("at most {} bytes are taken", limits.body_bytes));
-            reply(
-                &mut self.wire,
-                asked,
-                problem.response(),
-                &mut upload,
-                limits,
-            )
-            .await?;
-            return Ok(After::Close);
-        }
         let body = self.body(length, rest, expects_continue, &mut upload, limits);
         *request.body_mut() = body.that_came_over(downstream);
+        (asked, Ok((request, upload)))
+    }
 
-        let mut call = pin!(http.service.call(request));
+    /// Sends what a service answered at once. What has to be waited for comes back: an answer that is begun, or that is
+    /// to be sent by [`Line::go_on`].
+    pub(super) fn send_now(
+        &mut self,
+        asked: Terms,
+        answered: Result<Response>,
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Result<std::result::Result<After, Left>> {
+        let (response, next, failure) = answer_of(answered);
+        if next.is_some() {
+            return Ok(Err(Left::Response(response, next, failure)));
+        }
+        let mut begun = begin(&mut self.wire, asked, response, &mut None, cx)?;
+        Ok(match begun.poll_rest(&mut self.wire, cx)? {
+            Poll::Ready(is_kept) => Ok(self.settle(is_kept, failure, limits)),
+            Poll::Pending => Err(Left::Begun(begun, failure)),
+        })
+    }
+
+    /// Sends what [`Line::send_now`] left.
+    pub(super) async fn go_on(
+        &mut self,
+        asked: Terms,
+        left: Left,
+        limits: &HttpLimits,
+    ) -> Result<After> {
+        match left {
+            Left::Begun(begun, failure) => {
+                let is_kept = begun.rest(&mut self.wire, &mut None, limits).await?;
+                Ok(self.settle(is_kept, failure, limits))
+            }
+            Left::Response(response, next, failure) => {
+                self.send(asked, response, next, failure, None, limits)
+                    .await
+            }
+        }
+    }
+
+    /// Waits for a service's answer, and sends it. What the service wants of the request's body is read meanwhile.
+    pub(super) async fn answer(
+        &mut self,
+        mut call: impl Future<Output = Result<Response>> + Unpin,
+        asked: Terms,
+        mut upload: Option<Upload>,
+        limits: &HttpLimits,
+    ) -> Result<After> {
         let wire = &mut self.wire;
         let answered: Result<_> = poll_fn(|cx| {
             loop {
-                if let Poll::Ready(answered) = call.as_mut().poll(cx) {
+                if let Poll::Ready(answered) = Pin::new(&mut call).poll(cx) {
                     return Poll::Ready(Ok(answered));
                 }
                 if let Some(upload) = &mut upload
@@ -236,34 +275,75 @@ impl Line {
             }
         })
         .await;
+        drop(call);
         let answered = answered?;
         self.wire.conn.wake_at(None);
-        let (mut response, failure) = match answered {
-            Ok(response) => (response, None),
-            Err(e) => (Problem::from(&e).response(), Some(e)),
-        };
-        let next = Switch::take(&mut response);
-        if let Some(next) = next
-            && response.status() == StatusCode::SWITCHING_PROTOCOLS
-        {
-            return self.switch(asked, response, next, limits).await;
+        let (response, next, failure) = answer_of(answered);
+        self.send(asked, response, next, failure, upload, limits)
+            .await
+    }
+
+    async fn send(
+        &mut self,
+        asked: Terms,
+        response: Response,
+        next: Option<After101>,
+        failure: Option<Error>,
+        mut upload: Option<Upload>,
+        limits: &HttpLimits,
+    ) -> Result<After> {
+        if let Some(next) = next {
+            let is_read = upload.as_ref().is_none_or(Upload::is_done);
+            return self.switch(asked, response, next, is_read, limits).await;
         }
         let mut is_kept = reply(&mut self.wire, asked, response, &mut upload, limits).await?;
         if is_kept && let Some(mut upload) = upload {
             let wire = &mut self.wire;
             is_kept = poll_fn(|cx| upload.poll_rest(wire, limits, cx)).await;
         }
+        Ok(self.settle(is_kept, failure, limits))
+    }
+
+    /// After a response: what becomes of the connection, and who hears of a failure.
+    fn settle(&mut self, is_kept: bool, failure: Option<Error>, limits: &HttpLimits) -> After {
         match failure {
             // What the client did wrong is its connection's affair; anything else is the server's, and one request's.
-            Some(e) if e.side() == Side::Downstream && !is_kept => Ok(After::Fail(e)),
-            failure => {
-                if let Some(e) = failure {
-                    tracing::warn!(peer = %self.wire.conn.peer(), error = %e, "a request failed");
-                }
-                self.rewind(limits);
-                Ok(if is_kept { After::Keep } else { After::Close })
+            Some(e) if e.side() == Side::Downstream && !is_kept => return After::Fail(e),
+            Some(e) => {
+                tracing::warn!(peer = %self.wire.conn.peer(), error = %e, "a request failed");
             }
+            None => {}
         }
+        self.rewind(limits);
+        match is_kept {
+            true => After::Keep,
+            false => After::Close,
+        }
+    }
+
+    /// Says why the service is not called.
+    pub(super) async fn decline(
+        &mut self,
+        asked: Terms,
+        problem: Problem,
+        limits: &HttpLimits,
+    ) -> Result<After> {
+        let response = problem.response();
+        reply(&mut self.wire, asked, response, &mut None, limits).await?;
+        Ok(After::Close)
+    }
+}
+
+/// What is left of an answer once all is sent that could be without waiting.
+pub(super) enum Left {
+    Begun(Begun, Option<Error>),
+    Response(Response, Option<After101>, Option<Error>),
+}
+
+fn answer_of(answered: Result<Response>) -> (Response, Option<After101>, Option<Error>) {
+    match answered.and_then(final_or_switch) {
+        Ok((response, next)) => (response, next, None),
+        Err(e) => (Problem::from(&e).response(), None, Some(e)),
     }
 }
 
@@ -304,13 +384,16 @@ impl Line {
         &mut self,
         mut asked: Terms,
         response: Response,
-        next: Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>,
+        next: After101,
+        is_read: bool,
         limits: &HttpLimits,
     ) -> Result<After> {
-        if !self.wire.input.is_empty() {
+        // What is left of the request's body would be the first that the other protocol hears. HTTP/1.0 has no switches
+        // (RFC 9110, section 7.8).
+        if !is_read || asked.version == ::http::Version::HTTP_10 || !self.wire.input.is_empty() {
             asked.keep_alive = false;
             let problem = Problem::new(StatusCode::BAD_REQUEST);
-            let problem = problem.detail("more was sent before the protocol was switched");
+            let problem = problem.detail("the protocol is switched after a whole request of HTTP/1.1, and before more is sent");
             reply(&mut self.wire, asked, problem.response(), &mut None, limits).await?;
             return Ok(After::Close);
         }
@@ -357,6 +440,20 @@ impl Line {
     fn broke_off(&self) -> Error {
         let act = format!("reading a request of {}", self.wire.conn.peer());
         Error::new(Kind::Closed, Side::Downstream, act).because("the connection ended in its head")
+    }
+}
+
+/// Why a request is not taken, if it is not, before its body is.
+fn refusal(asked: Terms, length: Length, limits: &HttpLimits) -> Option<Problem> {
+    match length {
+        // Whoever hears 200 to a CONNECT sends on whatever it has, as if it were in a tunnel: what a client then sends
+        // for another server would be requests here.
+        _ if asked.what == http1::Asked::Connect => Some(Problem::new(StatusCode::NOT_IMPLEMENTED)),
+        Length::Known(len) if len > limits.body_bytes => {
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
+            Some(problem.detail(format!("at most {} bytes are taken", limits.body_bytes)))
+        }
+        _ => None,
     }
 }
 

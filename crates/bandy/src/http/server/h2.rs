@@ -4,20 +4,23 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use ::http::header::HOST;
+use ::http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::rt::{Executor, Read, ReadBufCursor, Write};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Http;
+use super::calling::{caught, final_or_switch};
+use super::h2_body::{H2Body, passed};
 use crate::error::{Error, Kind, Result, Side};
-use crate::http::{Body, Downstream, Problem, Request, Response, StatusCode};
-use crate::net::conn::Conn;
-use crate::net::{Tick, scratch};
+use crate::http::transport::{OnThisLoop, Transport};
+use crate::http::{Body, Downstream, Method, Problem, Request, Response, StatusCode};
+use crate::limits::HttpLimits;
+use crate::net::Tick;
+use crate::net::conn::{Conn, LINGER};
 use crate::service::Service;
+use crate::wire::http1::{is_valid_host, is_valid_target};
 
 /// How much of one stream's, and of one connection's, request bodies may be on their way unread.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -35,7 +38,7 @@ where
     let limits = http.limits.clone();
     let downstream = Downstream::new(&conn);
     let meter = conn.meter().clone();
-    let peer = conn.peer().clone();
+    let (peer, opened) = (conn.peer().clone(), conn.opened());
     let tally = Arc::new(Tally::default());
     let service = http.service.clone();
     let answer = {
@@ -43,9 +46,9 @@ where
         hyper::service::service_fn(move |request| {
             let open = Open::new(&tally);
             let (service, downstream) = (service.clone(), downstream.clone());
-            let body_bytes = limits.body_bytes;
+            let limits = limits.clone();
             async move {
-                let response = answer(&*service, request, downstream, body_bytes).await;
+                let response = answer(&*service, request, downstream, limits).await;
                 Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
                     body,
                     open,
@@ -61,81 +64,90 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .serve_connection(Io { conn, first }, answer);
+        .serve_connection(Transport::new(conn, first), answer);
     let mut serving = pin!(serving);
-    let mut is_told = false;
-    let mut idle_since = Some(Tick::now());
+    let act = || format!("talking HTTP/2 with {peer}");
+    let timed_out = |why: String| Error::new(Kind::TimedOut, Side::Downstream, act()).because(why);
+    let first_by = Tick::after(limits.head.saturating_sub(opened.elapsed()));
+    let mut idle_since = Tick::now();
+    // When the client was told that no more is taken.
+    let mut told: Option<Tick> = None;
     let served = poll_fn(|cx| {
         loop {
-            if downstream.ending().is_begun() && !std::mem::replace(&mut is_told, true) {
+            let asked = tally.asked.load(Relaxed);
+            let is_enough = limits.requests > 0 && asked >= limits.requests;
+            if told.is_none() && (is_enough || downstream.ending().is_begun()) {
+                told = Some(Tick::now());
                 serving.as_mut().graceful_shutdown();
             }
             if let Poll::Ready(ended) = serving.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
+                return Poll::Ready(ended.map_err(|e| explain(act(), e)));
             }
             if tally.open.load(Relaxed) > 0 {
-                idle_since = None;
+                idle_since = Tick::now();
                 let stalled = tally.stalled_at();
                 let deadline = stalled.map(|at| at.plus(limits.send));
                 if deadline.is_some_and(Tick::is_past) {
-                    return Poll::Ready(None);
+                    let why = format!("it took nothing of its responses for {:?}", limits.send);
+                    return Poll::Ready(Err(timed_out(why)));
                 }
                 meter.wake_at(Some(deadline.unwrap_or_else(|| Tick::after(limits.send))));
                 return Poll::Pending;
             }
-            let since = *idle_since.get_or_insert_with(Tick::now);
-            match limits.keep_alive.map(|keep| since.plus(keep)) {
-                Some(at) if at.is_past() && !std::mem::replace(&mut is_told, true) => {
-                    serving.as_mut().graceful_shutdown();
-                    continue;
+            let deadline = match told {
+                // What it has asked by then is answered; then it closes, or we do.
+                Some(at) => Some(at.max(idle_since).plus(LINGER)),
+                None if tally.asked.load(Relaxed) == 0 => Some(first_by),
+                None => limits.keep_alive.map(|keep| idle_since.plus(keep)),
+            };
+            match deadline {
+                Some(at) if at.is_past() && told.is_some() => {
+                    let why = format!("it did not close within {LINGER:?} of being told to");
+                    return Poll::Ready(Err(timed_out(why)));
                 }
-                deadline => meter.wake_at(deadline.filter(|_| !is_told)),
+                Some(at) if at.is_past() => {
+                    told = Some(Tick::now());
+                    serving.as_mut().graceful_shutdown();
+                }
+                deadline => {
+                    meter.wake_at(deadline);
+                    return Poll::Pending;
+                }
             }
-            return Poll::Pending;
         }
-    })
-    .await;
-    let act = || format!("talking HTTP/2 with {peer}");
-    match served {
-        Some(Ok(())) => Ok(()),
-        Some(Err(e)) => Err(explain(act(), e)),
-        None => Err(
-            Error::new(Kind::TimedOut, Side::Downstream, act()).because(format!(
-                "it took nothing of its responses for {:?}",
-                limits.send
-            )),
-        ),
-    }
+    });
+    served.await
 }
 
 async fn answer<S>(
     service: &S,
     request: ::http::Request<hyper::body::Incoming>,
     downstream: Downstream,
-    body_bytes: u64,
+    limits: HttpLimits,
 ) -> Response
 where
     S: Service<Request, Out = Response>,
 {
-    let mut request = request.map(|body| Body::h2(body).at_most(body_bytes));
-    if let Err(problem) = gate(&mut request) {
+    let (parts, body) = request.into_parts();
+    let body_bytes = limits.body_bytes;
+    let mut request = Request::from_parts(parts, Body::empty());
+    if let Err(problem) = gate(&mut request, &limits) {
         return problem.response();
     }
-    if request
-        .body()
-        .len_hint()
-        .is_some_and(|len| len > body_bytes)
-    {
+    let body = Body::h2(H2Body::new(body, downstream.clone(), limits));
+    if body.len_hint().is_some_and(|len| len > body_bytes) {
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
         return problem
             .detail(format!("at most {body_bytes} bytes are taken"))
             .response();
     }
-    let is_head = request.method() == ::http::Method::HEAD;
-    let body = std::mem::take(request.body_mut());
-    *request.body_mut() = body.that_came_over(downstream);
-    let mut response = match service.call(request).await {
-        Ok(response) => response,
+    let is_head = request.method() == Method::HEAD;
+    *request.body_mut() = body.at_most(body_bytes).that_came_over(downstream);
+    let answered = caught(service.call(request)).await;
+    let mut response = match answered.and_then(final_or_switch) {
+        Ok((response, None)) => response,
+        // Only HTTP/1.1 has them.
+        Ok((_, Some(_))) => Problem::new(StatusCode::NOT_IMPLEMENTED).response(),
         Err(e) => {
             tracing::warn!(error = %e, "a request failed");
             Problem::from(&e).response()
@@ -143,13 +155,48 @@ where
     };
     crate::wire::http1::strip_hop_by_hop(response.headers_mut());
     if is_head {
-        *response.body_mut() = Body::empty();
+        let body = std::mem::take(response.body_mut());
+        if let Some(len @ 1..) = body.len_hint() {
+            // What GET would have got; of a body that is not sent hyper does not know it.
+            let fields = response.headers_mut().entry(CONTENT_LENGTH);
+            fields.or_insert_with(|| len.into());
+        }
     }
     response
 }
 
-/// What h2 leaves to us of the laws: one authority, whichever way it is written, and an expectation that we know.
-fn gate(request: &mut Request) -> std::result::Result<(), Problem> {
+/// What h2 leaves to us of the laws: methods and targets as in HTTP/1.1, their bounds, one authority, whichever way it
+/// is written, and an expectation that we know.
+fn gate(request: &mut Request, limits: &HttpLimits) -> std::result::Result<(), Problem> {
+    let bad = |why: &str| Err(Problem::new(StatusCode::BAD_REQUEST).detail(why));
+    if request.method() == Method::CONNECT {
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED));
+    }
+    let uri = request.uri();
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() > limits.target_bytes {
+        return Err(Problem::new(StatusCode::URI_TOO_LONG));
+    }
+    let is_asterisk = target == "*" && request.method() == Method::OPTIONS;
+    if !is_valid_target(target) || !(target.starts_with('/') || is_asterisk) {
+        return bad("the path is not one");
+    }
+    if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
+        return bad("the scheme is not HTTP's");
+    }
+    if request.headers().len() > limits.fields {
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
+    one_host(request)?;
+    match request.headers().get(EXPECT) {
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Problem::new(StatusCode::EXPECTATION_FAILED))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn one_host(request: &mut Request) -> std::result::Result<(), Problem> {
     let bad = |why: &str| Err(Problem::new(StatusCode::BAD_REQUEST).detail(why));
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next().cloned();
@@ -174,16 +221,11 @@ fn gate(request: &mut Request) -> std::result::Result<(), Problem> {
         _ => {}
     }
     if let Some(host) = request.headers().get(HOST)
-        && !host.to_str().is_ok_and(crate::wire::http1::is_valid_host)
+        && !host.to_str().is_ok_and(is_valid_host)
     {
         return bad("the host is not one");
     }
-    match request.headers().get(::http::header::EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Err(Problem::new(StatusCode::EXPECTATION_FAILED))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn explain(act: String, cause: hyper::Error) -> Error {
@@ -204,6 +246,8 @@ fn explain(act: String, cause: hyper::Error) -> Error {
 /// What is known of a connection's streams.
 #[derive(Debug, Default)]
 struct Tally {
+    /// Requests so far.
+    asked: AtomicU64,
     /// Requests that are not yet answered to their end.
     open: AtomicUsize,
     /// Responses of which some was handed over, and no more was asked for since.
@@ -224,6 +268,7 @@ struct Open(Arc<Tally>);
 
 impl Open {
     fn new(tally: &Arc<Tally>) -> Open {
+        tally.asked.fetch_add(1, Relaxed);
         tally.open.fetch_add(1, Relaxed);
         Open(tally.clone())
     }
@@ -272,7 +317,7 @@ impl http_body::Body for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.taken(matches!(frame, Poll::Ready(Some(Ok(_)))));
-        frame
+        frame.map_ok(passed)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -281,72 +326,5 @@ impl http_body::Body for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Runs a connection's streams beside it, on its event loop.
-#[derive(Debug, Clone, Copy)]
-struct OnThisLoop;
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for OnThisLoop {
-    fn execute(&self, stream: F) {
-        tokio::spawn(stream);
-    }
-}
-
-/// A connection as hyper wants it, with what was read of it before.
-struct Io {
-    conn: Conn,
-    first: Bytes,
-}
-
-impl Read for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut into: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        if !self.first.is_empty() {
-            let n = self.first.len().min(into.remaining());
-            into.put_slice(&self.first.split_to(n));
-            return Poll::Ready(Ok(()));
-        }
-        scratch::with(|buffer| {
-            let room = into.remaining().min(buffer.len());
-            let mut read = ReadBuf::new(&mut buffer[..room]);
-            ready!(Pin::new(&mut self.conn).poll_read(cx, &mut read))?;
-            into.put_slice(read.filled());
-            Poll::Ready(Ok(()))
-        })
-    }
-}
-
-impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.conn).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.conn.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.conn).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.conn).poll_shutdown(cx)
     }
 }

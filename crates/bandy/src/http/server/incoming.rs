@@ -26,6 +26,8 @@ struct Shared {
     stage: Stage,
     /// The service waits.
     reader: Option<Waker>,
+    /// The connection's task waits to be wanted.
+    feeder: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub(super) fn incoming(len: Option<u64>) -> (Source, Incoming) {
         left: len,
         stage: Stage::Unwanted,
         reader: None,
+        feeder: None,
     }));
     (Source(shared.clone()), Incoming(shared))
 }
@@ -54,10 +57,18 @@ impl Source {
         lock(&self.0)
     }
 
-    /// Whether the service waits for more.
-    pub(super) fn is_wanted(&self) -> bool {
-        let shared = self.lock();
-        shared.stage == Stage::Wanted
+    /// Whether the service waits for more. If it does not, this task is woken once it does, or wants no more: the body
+    /// may be read in another task.
+    pub(super) fn is_wanted(&self, cx: &Context<'_>) -> bool {
+        let mut shared = self.lock();
+        if shared.stage == Stage::Wanted {
+            return true;
+        }
+        match &mut shared.feeder {
+            Some(feeder) => feeder.clone_from(cx.waker()),
+            feeder => *feeder = Some(cx.waker().clone()),
+        }
+        false
     }
 
     /// Whether the service is done with it before its end.
@@ -144,6 +155,11 @@ impl Incoming {
             Some(reader) => reader.clone_from(cx.waker()),
             reader => *reader = Some(cx.waker().clone()),
         }
+        // The connection's own task looks after it has polled the service.
+        let feeder = shared.feeder.take();
+        if let Some(feeder) = feeder.filter(|feeder| !feeder.will_wake(cx.waker())) {
+            feeder.wake();
+        }
         Poll::Pending
     }
 
@@ -172,6 +188,9 @@ impl Drop for Incoming {
             shared.stage = Stage::Dropped;
         }
         shared.ready = None;
+        if let Some(feeder) = shared.feeder.take() {
+            feeder.wake();
+        }
     }
 }
 

@@ -4,10 +4,13 @@
 //! agreed on in the TLS handshake (ALPN, RFC 7301), and else told by its first bytes (prior knowledge, RFC 9113, section
 //! 3.3).
 
+mod calling;
 mod date;
 mod h1;
 mod h2;
+mod h2_body;
 mod incoming;
+mod pace;
 mod reply;
 mod serving;
 mod upload;
@@ -15,6 +18,7 @@ mod wire;
 
 use std::sync::Arc;
 
+pub(crate) use h2_body::H2Body;
 pub use incoming::Incoming;
 use serving::Serving;
 

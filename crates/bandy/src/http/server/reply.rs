@@ -32,9 +32,112 @@ const SMALL: usize = 16 << 10;
 /// So much of a streamed body is put together before it is written, while more of it is there.
 const GATHER: usize = 64 << 10;
 
+/// A response of which what could be sent at once is sent.
+pub(super) struct Begun {
+    /// Whether the connection may be kept after it.
+    keep_alive: bool,
+    rest: Rest,
+}
+
+enum Rest {
+    /// In bytes, of which there may be none.
+    Full(Bytes),
+    File(Piece),
+    Stream(Body, Length),
+}
+
+/// Begins a response: its head, and with it a body that is whole and small, leave in one write. Nothing is waited for.
+pub(super) fn begin(
+    wire: &mut Wire,
+    asked: Terms,
+    response: Response,
+    upload: &mut Option<Upload>,
+    cx: &mut Context<'_>,
+) -> Result<Begun> {
+    let (parts, body) = response.into_parts();
+    if let Some(leave) = upload.as_mut().and_then(Upload::leave) {
+        wire.queue(leave);
+    }
+    let length = body.len_hint().map_or(Length::Chunked, Length::Known);
+    let keep_alive = asked.keep_alive
+        && !wire.conn.is_ending()
+        && !says_close(&parts.headers)
+        && upload.as_ref().is_none_or(Upload::can_be_read);
+    let framing = Framing::new(asked.what, asked.version, parts.status, length, keep_alive);
+    let form = match framing.body {
+        Length::None => Form::Full(Bytes::new()),
+        _ => body.into_form(),
+    };
+    let rest = scratch::out(|out| -> Result<Rest> {
+        write_response_head(
+            out,
+            parts.status,
+            &parts.headers,
+            &framing,
+            Some(&date::now()),
+        );
+        if let Form::Full(bytes) = &form
+            && bytes.len() <= SMALL
+        {
+            out.extend_from_slice(bytes);
+            wire.send_now(cx, out)?;
+            return Ok(Rest::Full(Bytes::new()));
+        }
+        wire.queue(out);
+        Ok(match form {
+            Form::Full(bytes) => Rest::Full(bytes),
+            Form::File(piece) if wire.conn.sends_files() => Rest::File(piece),
+            Form::File(piece) => Rest::Stream(piece.into(), framing.body),
+            Form::Stream(body) => Rest::Stream(body, framing.body),
+        })
+    })?;
+    Ok(Begun {
+        keep_alive: framing.keep_alive,
+        rest,
+    })
+}
+
+impl Begun {
+    /// Sends the rest, unless it has to be waited for: whether the connection may be kept.
+    pub(super) fn poll_rest(
+        &mut self,
+        wire: &mut Wire,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool>> {
+        let sent = match &mut self.rest {
+            Rest::Full(bytes) => wire.poll_send(cx, bytes),
+            Rest::File(piece) => wire.poll_send_file(cx, piece),
+            Rest::Stream(..) => Poll::Pending,
+        };
+        sent.map(|sent| sent.map(|()| self.keep_alive))
+    }
+
+    /// Sends the rest. `true`: the connection may be kept.
+    ///
+    /// What still comes of the request's body is read meanwhile, for a service that answers as it reads.
+    pub(super) async fn rest(
+        self,
+        wire: &mut Wire,
+        upload: &mut Option<Upload>,
+        limits: &HttpLimits,
+    ) -> Result<bool> {
+        let mut sending = Sending {
+            wire,
+            upload,
+            limits,
+            stall: None,
+            written: 0,
+        };
+        match self.rest {
+            Rest::Full(bytes) => sending.full(bytes).await?,
+            Rest::File(piece) => sending.file(piece).await?,
+            Rest::Stream(body, length) => sending.stream(body, length).await?,
+        }
+        Ok(self.keep_alive)
+    }
+}
+
 /// Sends a response. `true`: the connection may be kept.
-///
-/// What still comes of the request's body is read meanwhile, for a service that answers as it reads.
 pub(super) async fn reply(
     wire: &mut Wire,
     asked: Terms,
@@ -42,35 +145,13 @@ pub(super) async fn reply(
     upload: &mut Option<Upload>,
     limits: &HttpLimits,
 ) -> Result<bool> {
-    let (parts, body) = response.into_parts();
-    let length = body.len_hint().map_or(Length::Chunked, Length::Known);
-    let keep_alive = asked.keep_alive
-        && !wire.conn.is_ending()
-        && !says_close(&parts.headers)
-        && upload.as_ref().is_none_or(Upload::can_be_drained);
-    let framing = Framing::new(asked.what, asked.version, parts.status, length, keep_alive);
-    let head = |out: &mut Vec<u8>| {
-        let date = date::now();
-        write_response_head(out, parts.status, &parts.headers, &framing, Some(&date));
-    };
-    let form = match framing.body {
-        Length::None => Form::Full(Bytes::new()),
-        _ => body.into_form(),
-    };
-    let mut sending = Sending {
-        wire,
-        upload,
-        limits,
-        stall: None,
-        written: 0,
-    };
-    match form {
-        Form::Full(bytes) => sending.full(head, bytes).await?,
-        Form::File(piece) if sending.wire.conn.sends_files() => sending.file(head, piece).await?,
-        Form::File(piece) => sending.stream(head, piece.into(), framing.body).await?,
-        Form::Stream(body) => sending.stream(head, body, framing.body).await?,
-    }
-    Ok(framing.keep_alive)
+    let mut response = Some(response);
+    let begun = poll_fn(|cx| match response.take() {
+        Some(response) => Poll::Ready(begin(wire, asked, response, upload, cx)),
+        None => Poll::Pending,
+    });
+    let begun = begun.await?;
+    begun.rest(wire, upload, limits).await
 }
 
 /// A connection to which a response is written.
@@ -84,34 +165,15 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    async fn full(&mut self, head: impl Fn(&mut Vec<u8>), mut bytes: Bytes) -> Result<()> {
-        let mut is_begun = false;
-        poll_fn(|cx| {
-            if !std::mem::replace(&mut is_begun, true) {
-                scratch::out(|out| {
-                    head(out);
-                    if bytes.len() > SMALL {
-                        self.wire.queue(out);
-                        return Ok(());
-                    }
-                    out.extend_from_slice(&bytes);
-                    bytes.clear();
-                    self.wire.send_now(cx, out)
-                })?;
-            }
-            match self.wire.poll_send(cx, &mut bytes) {
-                Poll::Pending => self.stalled(cx),
-                sent => sent,
-            }
+    async fn full(&mut self, mut bytes: Bytes) -> Result<()> {
+        poll_fn(|cx| match self.wire.poll_send(cx, &mut bytes) {
+            Poll::Pending => self.stalled(cx),
+            sent => sent,
         })
         .await
     }
 
-    async fn file(&mut self, head: impl Fn(&mut Vec<u8>), mut piece: Piece) -> Result<()> {
-        scratch::out(|out| {
-            head(out);
-            self.wire.queue(out);
-        });
+    async fn file(&mut self, mut piece: Piece) -> Result<()> {
         poll_fn(|cx| match self.wire.poll_send_file(cx, &mut piece) {
             Poll::Pending => self.stalled(cx),
             sent => sent,
@@ -119,16 +181,7 @@ impl Sending<'_> {
         .await
     }
 
-    async fn stream(
-        &mut self,
-        head: impl Fn(&mut Vec<u8>),
-        mut body: Body,
-        length: Length,
-    ) -> Result<()> {
-        scratch::out(|out| {
-            head(out);
-            self.wire.queue(out);
-        });
+    async fn stream(&mut self, mut body: Body, length: Length) -> Result<()> {
         let mut frames = Frames {
             is_chunked: length == Length::Chunked,
             left: match length {
@@ -160,6 +213,9 @@ impl Sending<'_> {
                     Poll::Ready(Some(Err(e))) => {
                         // What there was of it is sent, and its end is not.
                         let _ = self.wire.poll_flush(cx)?;
+                        if length == Length::UntilClose {
+                            self.wire.conn.end_with_reset();
+                        }
                         return Poll::Ready(Err(e));
                     }
                     Poll::Ready(frame) => frames.take(self.wire, frame.transpose()?)?,

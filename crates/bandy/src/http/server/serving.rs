@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::h1::{After, Line, Next};
+use super::calling::caught;
+use super::h1::{After, Line, Next, Received};
 use super::{Http, h2};
 use crate::error::Result;
 use crate::http::{Request, Response};
@@ -46,13 +47,10 @@ where
     }
 
     /// What follows on a line's next request.
-    fn begin(&self, mut line: Line, next: Result<Next>) -> Stage<'a> {
+    fn begin(&self, mut line: Line, next: Result<Next>, cx: &mut Context<'_>) -> Stage<'a> {
         let http = self.http;
         match next {
-            Ok(Next::Request(received)) => Stage::Busy(Box::pin(async move {
-                let after = line.answer(received, http).await;
-                (line, after)
-            })),
+            Ok(Next::Request(received)) => self.answer(line, received, cx),
             Ok(Next::Rejected(reject)) => Stage::Busy(Box::pin(async move {
                 let after = line.refuse(reject, &http.limits).await;
                 (line, after)
@@ -68,6 +66,45 @@ where
             Ok(Next::End) => goodbye(line, Ok(())),
             Err(e) => Stage::Last(Box::pin(std::future::ready(Err(e)))),
         }
+    }
+}
+
+impl<'a, S> Serving<'a, S>
+where
+    S: Service<Request, Out = Response>,
+{
+    /// Has the service answer a request. An answer that is there at once, to a request that was whole, is sent without
+    /// an allocation for the time in between.
+    fn answer(&self, mut line: Line, received: Received, cx: &mut Context<'_>) -> Stage<'a> {
+        let limits = &self.http.limits;
+        let (asked, taken) = line.take(received, limits);
+        let (request, upload) = match taken {
+            Ok(taken) => taken,
+            Err(problem) => {
+                return Stage::Busy(Box::pin(async move {
+                    let after = line.decline(asked, problem, limits).await;
+                    (line, after)
+                }));
+            }
+        };
+        let mut call = Box::pin(caught(self.http.service.call(request)));
+        if upload.is_none()
+            && let Poll::Ready(answered) = call.as_mut().poll(cx)
+        {
+            drop(call);
+            return match line.send_now(asked, answered, limits, cx) {
+                Ok(Ok(after)) => go_on(line, Ok(after)),
+                Ok(Err(left)) => Stage::Busy(Box::pin(async move {
+                    let after = line.go_on(asked, left, limits).await;
+                    (line, after)
+                })),
+                Err(e) => go_on(line, Err(e)),
+            };
+        }
+        Stage::Busy(Box::pin(async move {
+            let after = line.answer(call, asked, upload, limits).await;
+            (line, after)
+        }))
     }
 }
 
@@ -102,7 +139,7 @@ where
                 Stage::Idle(line) => {
                     let next = ready!(line.poll_next(&this.http.limits, cx));
                     match std::mem::replace(&mut this.stage, Stage::Over) {
-                        Stage::Idle(line) => this.begin(line, next),
+                        Stage::Idle(line) => this.begin(line, next, cx),
                         other => other,
                     }
                 }

@@ -1,15 +1,14 @@
 //! A request's body, read from the connection as the service wants it.
 
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Buf;
 
 use super::incoming::Source;
+use super::pace::Pace;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::HttpLimits;
-use crate::net::Tick;
 use crate::wire::http1::{BodyDecoder, Reject, Step};
 
 /// The connection's side of a body that was not whole when its request was.
@@ -19,10 +18,9 @@ pub(super) struct Upload {
     /// The client waits to be told to go on (RFC 9110, section 10.1.1).
     expects_continue: bool,
     stage: Stage,
-    received: u64,
-    /// How long the client has been waited for, up to `since`.
-    waited: Duration,
-    since: Option<Tick>,
+    pace: Pace,
+    /// How much was read that nobody wanted.
+    drained: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +44,8 @@ impl Upload {
             decoder,
             expects_continue,
             stage: Stage::Open,
-            received: 0,
-            waited: Duration::ZERO,
-            since: None,
+            pace: Pace::default(),
+            drained: 0,
         }
     }
 
@@ -60,7 +57,7 @@ impl Upload {
         limits: &HttpLimits,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if self.stage != Stage::Open || !self.source.is_wanted() {
+        if self.stage != Stage::Open || !self.source.is_wanted(cx) {
             return Poll::Pending;
         }
         if let Err(error) = ready!(self.poll_piece(wire, limits, cx)) {
@@ -87,8 +84,8 @@ impl Upload {
             match self.decoder.decode(&wire.input).map_err(malformed)? {
                 Step::Data { skip, len } => {
                     wire.input.advance(skip);
-                    let data = wire.input.split_to(len).freeze();
-                    self.received += len as u64;
+                    let data = wire.take_piece(len);
+                    self.pace.received(len);
                     self.source.data(data, cx);
                     if self.decoder.is_done() {
                         self.stage = Stage::Done;
@@ -110,7 +107,7 @@ impl Upload {
                     self.decoder.end_of_stream().map_err(malformed)?;
                     return Poll::Ready(Err(gone()));
                 }
-                Poll::Ready(_) => self.came(),
+                Poll::Ready(_) => self.pace.came(),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -118,40 +115,35 @@ impl Upload {
 
     /// Whether the client is fast enough.
     fn keep_pace(&mut self, wire: &Wire, limits: &HttpLimits) -> Result<()> {
-        let since = *self.since.get_or_insert_with(Tick::now);
-        let by_rate = match limits.body_rate {
-            0 => return Ok(()),
-            rate => Duration::from_millis(self.received.saturating_mul(1000) / rate),
-        };
-        let allowed = limits.body_grace.saturating_add(by_rate);
-        let deadline = since.plus(allowed.saturating_sub(self.waited));
-        match wire.watch(Some(deadline)) {
+        match wire.watch(self.pace.deadline(limits)) {
             Watched::Waiting => Ok(()),
-            Watched::Past => {
-                let act = format!("reading a request's body from {}", wire.conn.peer());
-                let why = format!(
-                    "it came slower than {} bytes a second for {allowed:?}",
-                    limits.body_rate
-                );
-                Err(Error::new(Kind::TimedOut, Side::Downstream, act).because(why))
-            }
+            Watched::Past => Err(self.pace.too_slow(limits, wire.conn.peer())),
         }
     }
 
-    fn came(&mut self) {
-        if let Some(since) = self.since.take() {
-            self.waited = self.waited.saturating_add(since.elapsed());
-        }
+    /// What is said before a final response, if anything: to go on, where the client waits for that and somebody may
+    /// still read the body while the response is sent. Inside the response it could not be said any more.
+    pub(super) fn leave(&mut self) -> Option<&'static [u8]> {
+        let may_be_read = self.stage == Stage::Open && !self.source.is_dropped();
+        (may_be_read && std::mem::take(&mut self.expects_continue)).then_some(CONTINUE)
     }
 
-    /// Whether the connection can go on to the next request once what is left of this body was read and dropped; what
-    /// is too much, or was never begun because the client waits for leave, is not.
-    pub(super) fn can_be_drained(&self) -> bool {
+    /// Whether its last byte was read.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Whether the connection can go on to the next request once what is left of this body was read: by somebody who
+    /// still does, or by us, who drop it. What is too much for that, or was never begun because the client waits for
+    /// leave, is not.
+    pub(super) fn can_be_read(&self) -> bool {
         match self.stage {
             Stage::Done => true,
             Stage::Broken => false,
+            Stage::Open if self.expects_continue => false,
             Stage::Open => {
-                !self.expects_continue && self.decoder.remaining().is_some_and(|left| left <= DRAIN)
+                let left = self.decoder.remaining();
+                !self.source.is_dropped() || left.is_some_and(|left| left <= DRAIN)
             }
         }
     }
@@ -175,9 +167,12 @@ impl Upload {
                     Err(_) => self.stage = Stage::Broken,
                     Ok(Step::Data { skip, len }) => {
                         wire.input.advance(skip + len);
-                        self.received += len as u64;
+                        self.pace.received(len);
+                        self.drained += len as u64;
                         if self.decoder.is_done() {
                             self.stage = Stage::Done;
+                        } else if self.drained > DRAIN {
+                            self.stage = Stage::Broken;
                         }
                     }
                     Ok(Step::End { consumed, .. }) => {
@@ -190,7 +185,7 @@ impl Upload {
                         let came =
                             is_fast && matches!(ready!(wire.poll_read_body(cx)), Ok(n) if n > 0);
                         match came {
-                            true => self.came(),
+                            true => self.pace.came(),
                             false => self.stage = Stage::Broken,
                         }
                     }

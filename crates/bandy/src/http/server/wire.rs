@@ -19,10 +19,15 @@ pub(super) struct Wire {
     output: BytesMut,
 }
 
+/// How much is read at once where a head is expected. Of requests that were sent ahead, what follows the first is copied
+/// for each of them: the square of this is what a burst of small ones costs.
+const HEAD_READ: usize = 16 << 10;
 /// How much of a body is read at once.
 const BODY_READ: usize = 64 << 10;
 /// How much is read of what a client sends while it is answered; the rest waits with it.
 const AHEAD: usize = 16 << 10;
+/// A piece of a body that is shorter is copied, so that it does not keep all of what was read with it.
+const SMALL_PIECE: usize = 4 << 10;
 
 impl Wire {
     pub(super) fn new(conn: Conn) -> Wire {
@@ -37,7 +42,8 @@ impl Wire {
     /// length is known. Nothing is the end.
     pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
         scratch::with(|buffer| {
-            let mut read = ReadBuf::new(buffer);
+            let room = buffer.len().min(HEAD_READ);
+            let mut read = ReadBuf::new(&mut buffer[..room]);
             let conn = Pin::new(&mut self.conn);
             if let Err(e) = ready!(tokio::io::AsyncRead::poll_read(conn, cx, &mut read)) {
                 return Poll::Ready(Err(self.conn.failed("reading from", e)));
@@ -61,8 +67,22 @@ impl Wire {
     /// Reads more of a body into `input`, straight from the system. 0 is the end.
     pub(super) fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         self.input.reserve(BODY_READ);
-        let read = ready!(pin!(self.conn.read_buf(&mut self.input)).poll(cx));
-        Poll::Ready(read.map_err(|e| self.conn.failed("reading from", e)))
+        let read = pin!(self.conn.read_buf(&mut self.input)).poll(cx);
+        if read.is_pending() && self.input.is_empty() {
+            // Who sends slowly is waited for without a buffer.
+            self.input = BytesMut::new();
+        }
+        Poll::Ready(ready!(read).map_err(|e| self.conn.failed("reading from", e)))
+    }
+
+    /// Takes a piece of a body out of `input`.
+    pub(super) fn take_piece(&mut self, len: usize) -> Bytes {
+        if len >= SMALL_PIECE {
+            return self.input.split_to(len).freeze();
+        }
+        let piece = Bytes::copy_from_slice(&self.input[..len]);
+        self.input.advance(len);
+        piece
     }
 
     /// Looks for a client that leaves while it is answered: fails when it does, and is ready once it has closed its

@@ -81,7 +81,10 @@ pub(super) fn connecting(
         Err(e) if is_closed(e.kind()) => {
             return Error::new(Kind::Tls, side, act)
                 .because("the server closed the connection before the handshake was done")
-                .hint("does it speak TLS? A plain server is at tcp:// or ws://");
+                .hint(format!(
+                    "does it speak TLS? A plain server is at {}://",
+                    plain(endpoint)
+                ));
         }
         Err(e) => return Error::talking(side, act, e),
     };
@@ -94,12 +97,21 @@ pub(super) fn connecting(
         | rustls::Error::InappropriateMessage { .. }
         | rustls::Error::InappropriateHandshakeMessage { .. } => {
             error("the server does not speak TLS")
-                .hint("is it a plain endpoint? Then it is at tcp:// or ws://")
+                .hint(format!("a plain server is at {}://", plain(endpoint)))
         }
         rustls::Error::PeerIncompatible(why) if is_old(why) => old_server(error),
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => old_server(error),
         rustls::Error::AlertReceived(alert) => refused(error, *alert),
         other => error(&other.to_string()),
+    }
+}
+
+/// The scheme of a server that says the same without TLS.
+fn plain(endpoint: &dyn fmt::Display) -> &'static str {
+    match endpoint.to_string().split(':').next() {
+        Some("https") => "http",
+        Some("wss") => "ws",
+        _ => "tcp",
     }
 }
 

@@ -14,7 +14,7 @@ use super::paths::Open;
 use super::query;
 use super::shape::{self, Place};
 use super::stop::Stop;
-use crate::accounts::cookie;
+use crate::accounts::{User, cookie};
 use crate::http::{Body, Downstream, HeaderName, HeaderValue, Login, Problem, StatusCode, header};
 
 type Result<T> = crate::error::Result<T, Stop>;
@@ -26,8 +26,12 @@ pub(super) struct Call<'a> {
     pub parts: Parts,
     pub open: Open,
     pub downstream: Option<Downstream>,
+    /// What a route took away of the path.
+    pub prefix: String,
     /// Who asks, where the endpoint is not for anyone.
     pub login: Option<Login>,
+    /// Who asks, as of when their session was last looked at: in this process at most a moment ago.
+    pub me: Option<Arc<User>>,
 }
 
 /// A JSON body, as it was sent and as it is understood.
@@ -146,7 +150,7 @@ impl Call<'_> {
     }
 
     /// What a route found out before, or whose session came along.
-    async fn find_login(&self) -> Result<Option<Login>> {
+    async fn find_login(&mut self) -> Result<Option<Login>> {
         if let Some(login) = self.parts.extensions.get::<Login>() {
             return Ok(Some(login.clone()));
         }
@@ -154,7 +158,8 @@ impl Call<'_> {
             return Ok(None);
         };
         let session = self.api.accounts.who(token).await?;
-        Ok(session.map(|session| session.user.login()))
+        self.me = session.map(|session| session.user);
+        Ok(self.me.as_ref().map(|user| user.login()))
     }
 
     /// Who asks, where the endpoint is for users only.

@@ -1,15 +1,15 @@
 //! The application server: sums, accounts, records, and endpoints to test clients with.
 //!
-//! Everything that can be asked is a row of one table ([`endpoint`]). Dispatch ([`paths`]), what a request must be like
-//! ([`shape`], [`call`]), the OpenAPI document at `/openapi.json` ([`openapi`]) and the page at `/` ([`page`]) are
+//! Everything that can be asked is a row of one table (`endpoint.rs`). Dispatch (`paths.rs`), what a request must be like
+//! (`shape.rs`, `call.rs`), the OpenAPI document at `/openapi.json` (`openapi.rs`) and the page at `/` (`page.rs`) are
 //! made of that table, so none of them can say what the others do not.
 //!
 //! | endpoints | file |
 //! |---|---|
-//! | `/add`, `/process` | [`compute`] |
-//! | `/register`, `/login`, `/logout`, `/profile`, `/users` | [`people`] |
-//! | `/records`, `/collections` | [`records`] |
-//! | `/echo`, `/status`, `/delay`, … | [`testing`] |
+//! | `/add`, `/process` | `compute.rs` |
+//! | `/register`, `/login`, `/logout`, `/profile`, `/users` | `people.rs` |
+//! | `/records`, `/collections` | `records/` |
+//! | `/echo`, `/status`, `/delay`, … | `testing/` |
 //!
 //! HEAD is answered wherever GET is, OPTIONS everywhere. Errors are `application/problem+json` (RFC 9457); what goes
 //! wrong inside is for the log. Left out on purpose: CORS, since pages of other origins are no users of this server.
@@ -33,16 +33,20 @@ mod testing;
 
 use std::sync::Arc;
 
+use futures_util::future::Either;
+
 use crate::accounts::Accounts;
 use crate::error::Result;
+use crate::http::router::Mount;
 use crate::http::{
-    Body, Downstream, Method, Problem, Request, Response, StatusCode, empty, header, same_origin,
+    Body, Downstream, HeaderValue, Method, Problem, Request, Response, StatusCode, empty, header,
+    same_origin,
 };
 use crate::service::Service;
 use crate::state::Store;
 use call::Call;
 use endpoint::{Does, Endpoint, From};
-use paths::{Leaf, Paths};
+use paths::{Leaf, Open, Paths};
 use records::Records;
 use stop::{Reply, Stop};
 
@@ -93,50 +97,99 @@ fn endpoints(options: &Options) -> Result<Vec<Endpoint>> {
 impl Service<Request> for Api {
     type Out = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    /// What can be answered without waiting is; the future of the rest is large, and in an allocation of its own.
+    fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
         let is_head = request.method() == Method::HEAD;
-        let response = match self.answer(request).await {
-            Ok(response) => response,
-            Err(stop) => stop.into_response()?,
+        let prefix = Mount::prefix(&request).to_owned();
+        let finish = move |reply: Reply| {
+            let mut response = reply.or_else(Stop::into_response)?;
+            if !prefix.is_empty() {
+                lead_below(&prefix, &mut response);
+            }
+            Ok(match is_head {
+                true => without_body(response),
+                false => response,
+            })
         };
-        Ok(match is_head {
-            true => without_body(response),
-            false => response,
-        })
+        match self.begin(request) {
+            Begun::Now(reply) => Either::Left(std::future::ready(finish(reply))),
+            Begun::Later(endpoint, open, request) => Either::Right(Box::pin(async move {
+                finish(self.answer(endpoint, open, request).await)
+            })),
+        }
     }
 }
 
+/// A request, as far as it can be answered without waiting.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
+enum Begun<'a> {
+    Now(Reply),
+    Later(&'a Endpoint, Open, Request),
+}
+
 impl Api {
-    async fn answer(&self, request: Request) -> Reply {
+    fn begin(&self, request: Request) -> Begun<'_> {
+        // The page's links are relative: its own path ends with a `/`.
+        let is_place = Mount::original(&request).path() == Mount::prefix(&request);
+        if is_place && matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Begun::Now(Ok(to_the_page()));
+        }
         let Some((leaf, open)) = self.0.paths.find(request.uri().path()) else {
-            return Err(nothing_there(&request));
+            return Begun::Now(Err(nothing_there(&request)));
         };
         let Some(row) = leaf.row(request.method()) else {
-            return not_so(&request, leaf);
+            return Begun::Now(not_so(&request, leaf));
         };
-        let Some(endpoint) = self.0.rows.get(row) else {
-            return Err(nothing_there(&request));
-        };
-        match endpoint.does {
-            Does::Now(answer) => answer(&request),
-            Does::Later(answer) => {
-                check_origin(endpoint, &request)?;
-                let downstream = Downstream::of(&request).cloned();
-                let (parts, body) = request.into_parts();
-                let mut call = Call {
-                    api: &self.0,
-                    endpoint,
-                    parts,
-                    open,
-                    downstream,
-                    login: None,
-                };
-                call.check_who().await?;
-                call.check_parameters()?;
-                answer(call, body).await
-            }
+        match self.0.rows.get(row) {
+            None => Begun::Now(Err(nothing_there(&request))),
+            Some(endpoint) => match endpoint.does {
+                Does::Now(answer) => Begun::Now(answer(&request)),
+                Does::Later(_) => Begun::Later(endpoint, open, request),
+            },
         }
     }
+
+    async fn answer(&self, endpoint: &Endpoint, open: Open, request: Request) -> Reply {
+        let answer = match endpoint.does {
+            Does::Now(answer) => return answer(&request),
+            Does::Later(answer) => answer,
+        };
+        check_origin(endpoint, &request)?;
+        let downstream = Downstream::of(&request).cloned();
+        let prefix = Mount::prefix(&request).to_owned();
+        let (parts, body) = request.into_parts();
+        let mut call = Call {
+            api: &self.0,
+            endpoint,
+            parts,
+            open,
+            downstream,
+            prefix,
+            login: None,
+            me: None,
+        };
+        call.check_who().await?;
+        call.check_parameters()?;
+        answer(call, body).await
+    }
+}
+
+/// `Location` says where something is here, which is below what the route took away.
+fn lead_below(prefix: &str, response: &mut Response) {
+    let location = response.headers_mut().get_mut(header::LOCATION);
+    if let Some(place) = location
+        && place.as_bytes().starts_with(b"/")
+        && let Ok(below) = HeaderValue::try_from([prefix.as_bytes(), place.as_bytes()].concat())
+    {
+        *place = below;
+    }
+}
+
+fn to_the_page() -> Response {
+    let mut response = empty(StatusCode::PERMANENT_REDIRECT);
+    let page = HeaderValue::from_static("/");
+    response.headers_mut().insert(header::LOCATION, page);
+    response
 }
 
 fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
@@ -148,7 +201,7 @@ fn check_origin(endpoint: &Endpoint, request: &Request) -> Result<(), Problem> {
 }
 
 fn nothing_there(request: &Request) -> Stop {
-    let detail = format!("there is nothing at {}", request.uri().path());
+    let detail = format!("there is nothing at {}", Mount::original(request).path());
     Stop::new(StatusCode::NOT_FOUND, detail)
 }
 
@@ -161,7 +214,8 @@ fn not_so(request: &Request, leaf: &Leaf) -> Reply {
             .insert(header::ALLOW, leaf.allow.clone());
         return Ok(response);
     }
-    let detail = format!("{} is not for {}", request.method(), request.uri().path());
+    let path = Mount::original(request).path();
+    let detail = format!("{} is not for {path}", request.method());
     let stop = Stop::new(StatusCode::METHOD_NOT_ALLOWED, detail);
     Err(stop.with(header::ALLOW, leaf.allow.clone()))
 }

@@ -7,7 +7,7 @@ use super::shape::{Param, Place, Shape};
 use crate::http::Method;
 
 /// The document.
-pub(super) fn document(rows: &[Endpoint]) -> Value {
+pub(super) fn document(rows: &[Endpoint], prefix: &str) -> Value {
     let mut paths = Map::new();
     for row in rows {
         let path = paths
@@ -33,7 +33,7 @@ pub(super) fn document(rows: &[Endpoint]) -> Value {
             "description": "HEAD is answered wherever GET is, OPTIONS everywhere. Errors are problems (RFC 9457).",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": if prefix.is_empty() { "/" } else { prefix }}],
         "tags": tags,
         "paths": paths,
         "components": {

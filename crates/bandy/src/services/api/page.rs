@@ -68,18 +68,22 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn document(call: Call<'_>) -> Reply {
-    let document = call.api.document.get(&call.api.rows);
+    let document = call.api.document.get(&call.api.rows, &call.prefix);
     Ok(typed(StatusCode::OK, "application/json", document))
 }
 
-/// The OpenAPI document, written when it is first asked for.
+/// The OpenAPI document, written when it is first asked for, and where it stood then.
 #[derive(Debug, Default)]
-pub(super) struct Document(OnceLock<Bytes>);
+pub(super) struct Document(OnceLock<(String, Bytes)>);
 
 impl Document {
-    fn get(&self, rows: &[Endpoint]) -> Bytes {
-        let write = || openapi::document(rows).to_string().into();
-        self.0.get_or_init(write).clone()
+    fn get(&self, rows: &[Endpoint], prefix: &str) -> Bytes {
+        let write = || Bytes::from(openapi::document(rows, prefix).to_string());
+        match self.0.get_or_init(|| (prefix.to_owned(), write())) {
+            (known, document) if known == prefix => document.clone(),
+            // One server at two places is rare, and not worth keeping both.
+            _ => write(),
+        }
     }
 }
 

@@ -266,6 +266,9 @@ async fn password(call: Call<'_>, body: Body) -> Reply {
 }
 
 async fn profile(call: Call<'_>) -> Reply {
+    if let Some(me) = &call.me {
+        return Ok(answer(StatusCode::OK, me));
+    }
     let user = myself(&call).await?;
     Ok(answer(StatusCode::OK, &user))
 }

@@ -68,7 +68,7 @@ pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
 pub use scan::Scan;
 pub use syntax::Fields;
-pub use target::Form;
+pub use target::{Form, is_valid_target};
 
 /// How long a body is (RFC 9112, section 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -61,6 +61,12 @@ fn absolute(target: &str) -> Result<Form<'_>, Reject> {
     Err(Reject::Target)
 }
 
+/// Whether a target has only bytes that one may have, whatever its form: what came another way than over HTTP/1.1 could
+/// be sent on over it.
+pub fn is_valid_target(target: &str) -> bool {
+    !target.is_empty() && length(target.as_bytes()) == target.len()
+}
+
 /// How many bytes from the start are of a target.
 ///
 /// They are those that [`http::Uri`] takes: visible ASCII but for `#`, `<` and `>`, and also without a backtick in the

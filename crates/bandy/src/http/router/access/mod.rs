@@ -149,7 +149,9 @@ impl Gate {
         {
             return response;
         }
-        let mut response = Problem::new(StatusCode::UNAUTHORIZED).response();
+        let mut response = Problem::new(StatusCode::UNAUTHORIZED)
+            .detail("this is for those who say who they are")
+            .response();
         let fields = response.headers_mut();
         let mut ways = Vec::new();
         if !self.access.users.is_empty() {

@@ -29,7 +29,11 @@ async function start() {
   }
 }
 
+/** What stands before every path: a route may have put the server below one. */
+let base = "";
+
 function show(api) {
+  base = api.servers[0].url.replace(/\/$/, "");
   const rows = endpoints(api);
   for (const tag of api.tags) {
     const mine = rows.filter((row) => row.tag === tag.name);
@@ -209,7 +213,7 @@ function question(form, row) {
       if (value !== "") headers["Content-Type"] = input.dataset.type;
     }
   }
-  const target = path + (query.length ? `?${query.join("&")}` : "");
+  const target = base + path + (query.length ? `?${query.join("&")}` : "");
   return { method, target, headers, body: body || undefined };
 }
 
@@ -335,7 +339,7 @@ function talk(card) {
   const connected = () =>
     new Promise((done, failed) => {
       if (socket?.readyState === WebSocket.OPEN) return done();
-      const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+      const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${base}/ws`;
       part("answer").hidden = false;
       part("request").textContent = url;
       part("status").textContent = "connecting…";

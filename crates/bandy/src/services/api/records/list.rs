@@ -226,7 +226,8 @@ impl Asked<'_> {
         let mut parts: Vec<String> = parts.map(str::to_owned).collect();
         parts.push(format!("after={}", query::encode(next)));
         format!(
-            "<{}?{}>; rel=\"next\"",
+            "<{}{}?{}>; rel=\"next\"",
+            self.call.prefix,
             self.call.parts.uri.path(),
             parts.join("&").replace('>', "%3E")
         )

@@ -42,7 +42,10 @@ pub(super) async fn set(call: Call<'_>) -> Reply {
             ));
         }
         let is_value = value.len() <= 1024 && value.bytes().all(is_of_values);
-        let cookie = HeaderValue::try_from(format!("{name}={value}; Path=/cookies; SameSite=Lax"));
+        let cookie = HeaderValue::try_from(format!(
+            "{name}={value}; Path={}/cookies; SameSite=Lax",
+            call.prefix
+        ));
         match cookie {
             Ok(cookie) if is_value => drop(fields.append(header::SET_COOKIE, cookie)),
             _ => return Err(Stop::field(name, "has a value that no cookie can have")),

@@ -1,9 +1,9 @@
 //! Routes as TOML.
 
-use super::diagnostic::Origin;
-use super::print::{number, or_none, write_service};
-use super::quantity::{print_duration, print_size};
-use super::raw::{Data, Table};
+use super::{number, or_none, write_service};
+use crate::config::diagnostic::Origin;
+use crate::config::quantity::{print_duration, print_size};
+use crate::config::raw::{Data, Table};
 use crate::http::router::{
     Access, Compression, Cors, Fields, Fixed, Layers, Rate, Redirect, Scope, User,
 };

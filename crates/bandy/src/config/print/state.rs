@@ -1,11 +1,11 @@
 //! What is remembered, and the services that have many options, as TOML.
 
-use super::diagnostic::Origin;
-use super::plan::{Plan, State};
-use super::print::{number, or_zero};
-use super::quantity::{print_duration, print_size};
-use super::raw::{Data, Table};
+use super::{number, or_zero};
 use crate::accounts;
+use crate::config::diagnostic::Origin;
+use crate::config::plan::{Plan, State};
+use crate::config::quantity::{print_duration, print_size};
+use crate::config::raw::{Data, Table};
 use crate::services::{api, files};
 
 /// `state` and `accounts`; of these, what a configuration can say, where it is not the default.

@@ -1,0 +1,141 @@
+//! What is counted of a connection while it is open, and when it wants to be looked at again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::conn::Peer;
+use super::ending::Ending;
+use super::tick::Tick;
+use crate::endpoint::Endpoint;
+use crate::error::Side;
+
+/// What is counted of a connection while it is open. Shared with whoever watches it.
+///
+/// Only the connection's own task writes, so a load and a store do for an increment. What every message touches comes
+/// first, together: with many connections each cache line is a miss.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Meter {
+    read: AtomicU64,
+    written: AtomicU64,
+    /// When the last byte went either way.
+    active: AtomicU64,
+    peer_closed: AtomicBool,
+    /// We said goodbye before the peer did.
+    pub(super) closed_first: AtomicBool,
+    /// When the service wants to be polled again, a [`Tick`]'s nanoseconds; 0 is never.
+    wake: AtomicU64,
+    ending: Ending,
+    /// Which side the peer is on: downstream where it came to us, upstream where we went to it.
+    pub(crate) side: Side,
+    pub(crate) opened: Instant,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) peer: Peer,
+}
+
+impl Meter {
+    /// The meter of a connection that came to a listener.
+    pub(crate) fn accepted(peer: Peer, endpoint: &Arc<Endpoint>, ending: &Ending) -> Arc<Meter> {
+        Meter::new(peer, endpoint.clone(), Side::Downstream, ending.clone())
+    }
+
+    /// The meter of a connection that we made.
+    pub(crate) fn asked(peer: Peer, endpoint: Arc<Endpoint>) -> Arc<Meter> {
+        Meter::new(peer, endpoint, Side::Upstream, Ending::default())
+    }
+
+    fn new(peer: Peer, endpoint: Arc<Endpoint>, side: Side, ending: Ending) -> Arc<Meter> {
+        Arc::new(Meter {
+            read: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            active: AtomicU64::new(Tick::now().as_nanos()),
+            peer_closed: AtomicBool::new(false),
+            closed_first: AtomicBool::new(false),
+            wake: AtomicU64::new(0),
+            ending,
+            side,
+            opened: Instant::now(),
+            endpoint,
+            peer,
+        })
+    }
+
+    pub(super) fn count_read(&self, n: usize) {
+        if n == 0 {
+            self.peer_closed.store(true, Relaxed);
+        } else {
+            self.read
+                .store(self.read.load(Relaxed).wrapping_add(n as u64), Relaxed);
+        }
+        self.touch();
+    }
+
+    pub(super) fn count_written(&self, n: usize) {
+        self.written
+            .store(self.written.load(Relaxed).wrapping_add(n as u64), Relaxed);
+        self.touch();
+    }
+
+    /// Notes that the peer is there.
+    pub(crate) fn touch(&self) {
+        self.active.store(Tick::now().as_nanos(), Relaxed);
+    }
+
+    /// How long ago the last byte went either way, to within a few milliseconds.
+    pub(crate) fn idle_for(&self) -> Duration {
+        Tick::from_nanos(self.active.load(Relaxed)).elapsed()
+    }
+
+    /// See [`Conn::wake_at`](super::Conn::wake_at).
+    pub(crate) fn wake_at(&self, when: Option<Tick>) {
+        let at = when.map_or(0, |when| when.as_nanos().max(1));
+        self.wake.store(at, Relaxed);
+    }
+
+    /// When the service wants to be polled, if it does.
+    pub(crate) fn wake(&self) -> Option<Tick> {
+        match self.wake.load(Relaxed) {
+            0 => None,
+            at => Some(Tick::from_nanos(at)),
+        }
+    }
+
+    /// Grants the service's wish, if its time has come.
+    pub(crate) fn grant_wake(&self) -> bool {
+        let is_time = self.wake().is_some_and(Tick::is_past);
+        if is_time {
+            self.wake.store(0, Relaxed);
+        }
+        is_time
+    }
+
+    /// The end of the server that accepted it.
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    pub(crate) fn end_of_peer(&self) {
+        self.peer_closed.store(true, Relaxed);
+    }
+
+    /// Bytes that came from the peer.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    /// Bytes that went to the peer.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// Whether it was the peer who ended the conversation.
+    pub(crate) fn is_peers_end(&self) -> bool {
+        self.peer_closed() && !self.closed_first.load(Relaxed)
+    }
+
+    /// Whether the peer has closed its direction.
+    pub(crate) fn peer_closed(&self) -> bool {
+        self.peer_closed.load(Relaxed)
+    }
+}
