@@ -202,7 +202,7 @@ impl FromStr for Pattern {
             };
             return fail(
                 &what,
-                "paths are matched as they are sent: write other characters as `%20`",
+                "a path has no other characters: write them as in `%20`",
             );
         }
         if rest.is_empty() {
