@@ -1,5 +1,6 @@
 //! HTTP clients that other people wrote, against the program as its users run it.
 
+mod browser;
 mod curl;
 mod nghttp2;
 mod python;
