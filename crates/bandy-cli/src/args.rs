@@ -18,7 +18,9 @@ use crate::user::UserArgs;
     after_help = "\
 Examples:
   bandy serve echo tcp://:7000 udp://:7000    answer with what was received
+  bandy serve api http://:8000                accounts, records, and a page to try them on
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
+  bandy ask :8000/add a==5 b==3               ask over HTTP
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,

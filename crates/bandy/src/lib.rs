@@ -41,7 +41,29 @@
 //!
 //! A server that is the whole program ends with [`run()`](Server::run) in the place of `start()`: it stays until SIGTERM
 //! or SIGINT, and then lets conversations finish. More that runs is in the `examples` folder: `shout`, `guess` (with
-//! state), `client` and `embedded` (a server inside another program).
+//! state), `client`, `embedded` (a server inside another program), `web` and `records` (over HTTP).
+//!
+//! # Over HTTP
+//!
+//! A service of requests is the same trait one floor up: `async fn(Request) -> Result<Response>`. [`http::Http`] lifts it to
+//! a service of connections, [`http::Router`] puts several behind routes, and [`services::api`] and [`services::files`]
+//! are such services, to embed.
+//!
+//! ```no_run
+//! use bandy::http::{self, Http, Request, Response, StatusCode};
+//! use bandy::{Result, Server, service_fn};
+//!
+//! async fn hello(request: Request) -> Result<Response> {
+//!     Ok(http::text(StatusCode::OK, format!("Hello from {}\n", request.uri().path())))
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     Server::new(Http::new(service_fn(hello)))
+//!         .listen("http://127.0.0.1:8000")?
+//!         .listen("https://127.0.0.1:8443")? // HTTP/2 where the client speaks it
+//!         .run()
+//! }
+//! ```
 //!
 //! # Five nouns
 //!
@@ -58,6 +80,7 @@
 //! |---|---|---|
 //! | `tcp`, `tls`, `unix`, `mem` | a stream | bytes, or lines through [`Conn::messages`] |
 //! | `ws`, `wss` | messages | WebSocket messages; the handshake is done before the service is called |
+//! | `http`, `https` | requests | bytes; [`http::Http`] makes requests of them |
 //! | `udp` | datagrams | messages: everything from one peer is one `Conn`, which ends when the peer falls silent |
 //!
 //! # Modules
@@ -69,6 +92,7 @@
 //! | [`endpoint`], [`error`], [`service`], [`limits`] | URLs, errors, the one trait, every bound with its default |
 //! | [`wire`] | protocols without I/O: lines, HTTP/1.1, and the table of UDP flows |
 //! | [`net`] | sockets, both ends of each: [`bind`](net::bind), [`connect`], TLS, WebSocket, the local certificate authority |
+//! | [`http`] | requests and responses: the lift, routes, bodies, and the asking end |
 //! | [`state`] | what must be remembered: records and logs, in a SQLite file or in memory; backups |
 //! | [`accounts`] | users, passwords, sessions, on any store |
 //! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec, files, and api, the application server |

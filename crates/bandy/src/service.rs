@@ -22,6 +22,15 @@ pub trait Service<In>: Send + Sync + 'static {
 
     /// Answers one input.
     fn call(&self, input: In) -> impl Future<Output = Result<Self::Out>> + Send;
+
+    /// As [`Service::call`], for who keeps the future and must not know its type. A service that has it in a box already
+    /// gives that.
+    fn call_boxed<'a>(&'a self, input: In) -> Answer<'a, Self::Out>
+    where
+        In: 'a,
+    {
+        Box::pin(self.call(input))
+    }
 }
 
 impl<In: Send, S: Service<In> + ?Sized> Service<In> for Arc<S> {
@@ -65,15 +74,10 @@ impl<In: Send + 'static, Out> BoxService<In, Out> {
     pub fn new(service: impl Service<In, Out = Out>) -> Self {
         BoxService(Arc::new(service))
     }
-
-    /// Answers one input, as [`Service::call`] with its future in a box.
-    pub fn call_boxed(&self, input: In) -> Answer<'_, Out> {
-        self.0.call_erased(input)
-    }
 }
 
 impl<In: Send + 'static, Out: 'static> BoxService<In, Out> {
-    /// As [`BoxService::call_boxed`], with a future that keeps the service alive by itself.
+    /// As [`Service::call_boxed`], with a future that keeps the service alive by itself.
     pub fn call_owned(self, input: In) -> Answer<'static, Out> {
         self.0.call_owned(input)
     }
@@ -95,7 +99,14 @@ impl<In: Send + 'static, Out: 'static> Service<In> for BoxService<In, Out> {
     type Out = Out;
 
     fn call(&self, input: In) -> impl Future<Output = Result<Out>> + Send {
-        self.call_boxed(input)
+        self.0.call_erased(input)
+    }
+
+    fn call_boxed<'a>(&'a self, input: In) -> Answer<'a, Out>
+    where
+        In: 'a,
+    {
+        self.0.call_erased(input)
     }
 }
 

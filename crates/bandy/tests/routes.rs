@@ -105,3 +105,156 @@ redirect = "https://{host}:8443{path_and_query}"
     );
     assert_eq!(status_and_body(&get("/nothing", "")).0, "404");
 }
+
+/// What a path is answered with over HTTP/2.
+async fn said_h2(app: &App, path: &str) -> Option<(u16, String)> {
+    let (endpoint, _) = app.listeners().next().expect("a listener");
+    let address = endpoint.socket_addr().expect("an address");
+    let stream = tokio::net::TcpStream::connect(address).await;
+    let shaken = h2::client::handshake(stream.expect("connected")).await;
+    let (sender, connection) = shaken.expect("HTTP/2");
+    tokio::spawn(connection);
+    // What the client's own types refuse is asked in HTTP/1.1 only.
+    let request = http::Request::get(format!("http://a{path}"))
+        .body(())
+        .ok()?;
+    let mut sender = sender.ready().await.expect("ready");
+    let (response, _) = sender.send_request(request, true).expect("sent");
+    let (head, mut body) = response.await.ok()?.into_parts();
+    let mut text = Vec::new();
+    while let Some(Ok(data)) = body.data().await {
+        text.extend_from_slice(&data);
+    }
+    Some((head.status.as_u16(), String::from_utf8(text).expect("text")))
+}
+
+#[tokio::test]
+async fn no_spelling_goes_round_a_rule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(folder.path().join("secret/deep")).expect("made");
+    for name in ["secret/index.html", "secret/a.txt", "secret/deep/b.txt"] {
+        std::fs::write(folder.path().join(name), "THE SECRET").expect("written");
+    }
+    std::fs::write(folder.path().join("open.txt"), "open").expect("written");
+    let text = format!(
+        r#"
+[server.edge]
+listen = "http://127.0.0.1:0"
+
+[[server.edge.route]]
+path = "/secret/*"
+users = {{ ada = "one" }}
+service.files = {{ root = {root:?} }}
+
+[[server.edge.route]]
+path = "/talk/*"
+users = {{ ada = "one" }}
+service.greet = "THE SECRET"
+
+[[server.edge.route]]
+path = "/*"
+service.files = {{ root = {root:?} }}
+"#,
+        root = folder.path()
+    );
+    let (plan, _) =
+        bandy::config::parse("bandy.toml", &text).unwrap_or_else(|r| panic!("{}", r.lines()));
+    let app = App::start(&plan, Inherited::none()).expect("started");
+    let get = |target: &str, fields: &str| {
+        let request = format!("GET {target} HTTP/1.1\nHost: a\nConnection: close\n{fields}\n");
+        said(&app, &request)
+    };
+    assert!(get("/open.txt", "").ends_with("open"));
+    let ada = "Authorization: Basic YWRhOm9uZQ==\n";
+    assert!(get("/secret/a.txt", ada).ends_with("THE SECRET"));
+    assert_eq!(status_and_body(&get("/secret/a.txt", "")).0, "401");
+
+    let below = ["a.txt", "deep/b.txt", "index.html", ""];
+    let spellings = [
+        "/secret/",
+        "//secret/",
+        "/secret//",
+        "///secret///",
+        "/./secret/",
+        "/secret/./",
+        "/%2e/secret/",
+        "/x/../secret/",
+        "/x/%2e%2e/secret/",
+        "/x/%2E./secret/",
+        "/x/..%2fsecret/",
+        "/%73ecret/",
+        "/secre%74/",
+        "/%73%65%63%72%65%74/",
+        "/%2573ecret/",
+        "/secret%2f",
+        "/secret%2F",
+        "/%2fsecret/",
+        "/secret%5c",
+        "/secret\\",
+        "/SECRET/",
+        "/Secret/",
+        "/secret;/",
+        "/secret;a=b/",
+        "/;/secret/",
+        "/secret%3b/",
+        "/secret%00/",
+        "/secret%20/",
+        "/secret./",
+        "/secret%2e/",
+        "/secret?/",
+        "/secret%3f/",
+        "/secret/?",
+        "/se%c0%afcret/",
+        "/%c1%b3ecret/",
+        "/talk/",
+        "/%74alk/",
+        "/tal%6b/",
+        "//talk/",
+        "/talk;/",
+        "/TALK/",
+        "/x/../talk/",
+    ];
+    for spelling in spellings {
+        for name in below {
+            let path = format!("{spelling}{name}");
+            for target in [
+                &path,
+                &format!("http://a{path}"),
+                &format!("HTTP://a:80{path}"),
+            ] {
+                let heard = get(target, "");
+                assert!(!heard.contains("THE SECRET"), "{target}: {heard}");
+                // Neither is what is there told from what is not by its name.
+                assert!(!heard.starts_with("HTTP/1.1 20"), "{target}: {heard}");
+            }
+            if let Some((status, body)) = said_h2(&app, &path).await {
+                assert!(!body.contains("THE SECRET"), "h2 {path}: {body}");
+                assert!(!(200..300).contains(&status), "h2 {path}: {status}");
+            }
+        }
+    }
+    // Other methods are no way round either, nor is what only proxies believe.
+    for (method, fields) in [
+        ("HEAD", ""),
+        ("OPTIONS", ""),
+        ("GET", "X-Original-URL: /open.txt\n"),
+        ("GET", "X-Rewrite-URL: /secret/a.txt\n"),
+        ("GET", "X-HTTP-Method-Override: HEAD\n"),
+        ("GET", "X-Forwarded-For: 127.0.0.1\n"),
+        ("GET", "Authorization: Basic\n"),
+        ("GET", "Authorization: Basic YWRhOg==\n"),
+        (
+            "GET",
+            "Authorization: Basic YWRhOm9uZQ==, Basic YWRhOm9uZQ==\n",
+        ),
+    ] {
+        let heard = said(
+            &app,
+            &format!("{method} /secret/a.txt HTTP/1.1\nHost: a\nConnection: close\n{fields}\n"),
+        );
+        assert!(
+            heard.starts_with("HTTP/1.1 40"),
+            "{method} {fields}: {heard}"
+        );
+    }
+}

@@ -1,11 +1,14 @@
 //! HTTP clients that other people wrote, against the program as its users run it.
 
+mod browser;
 mod curl;
+mod nghttp2;
 mod python;
 mod schemathesis;
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -55,7 +58,13 @@ impl Ran {
 
 /// Runs a client to its end, with nothing to read.
 #[track_caller]
-fn run(mut client: Command) -> Ran {
+fn run(client: Command) -> Ran {
+    run_while(client, |_| {})
+}
+
+/// As [`run`]; meanwhile, `see` is shown what it has printed so far.
+#[track_caller]
+fn run_while(mut client: Command, mut see: impl FnMut(&str)) -> Ran {
     let (mut out, mut err) = (scratch(), scratch());
     client.stdin(Stdio::null());
     client.stdout(out.try_clone().expect("cloned"));
@@ -75,6 +84,7 @@ fn run(mut client: Command) -> Ran {
                 text(&mut err)
             );
         }
+        see(&so_far(&mut out));
         std::thread::sleep(Duration::from_millis(2));
     };
     Ran {
@@ -86,6 +96,13 @@ fn run(mut client: Command) -> Ran {
 
 fn scratch() -> File {
     tempfile::tempfile().expect("a file for temporary text")
+}
+
+/// What is written up to now: whoever writes goes on at the end.
+fn so_far(file: &mut File) -> String {
+    let mut bytes = vec![0; file.metadata().map_or(0, |file| file.len() as usize)];
+    file.read_exact_at(&mut bytes, 0).expect("a file");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn text(file: &mut File) -> String {

@@ -32,6 +32,14 @@ pub(super) fn listen<'a>(
     for (text, at) in texts {
         match text.parse::<Endpoint>() {
             Ok(endpoint) => {
+                if endpoint.scheme().carries() == Carries::Request && endpoint.target().len() > 1 {
+                    let path = printable(endpoint.target());
+                    let message =
+                        format!("`{}` has a path, which nobody listens on", printable(text));
+                    let help =
+                        format!("leave `{path}` out: paths are what a server's routes are for");
+                    walk.push(Diagnostic::error(at, message).help(help));
+                }
                 if let Some(d) = already_taken(&endpoint, at, taken) {
                     walk.push(d);
                 }

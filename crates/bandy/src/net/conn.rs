@@ -349,8 +349,9 @@ impl Conn {
 
 /// How long [`Conn::close`] waits for the peer to close too.
 pub const LINGER: Duration = Duration::from_secs(2);
-/// How many bytes [`Conn::close`] reads and drops.
-pub const LINGER_BYTES: usize = 1 << 20;
+/// How many bytes [`Conn::close`] reads and drops: enough for a client that sends all of a request before it reads why
+/// that was refused, as Python's does over TLS.
+pub const LINGER_BYTES: usize = 32 << 20;
 
 /// Reads into the scratch buffer and forgets what came: how many bytes, 0 at the end.
 pub(crate) fn poll_read_scratch(

@@ -8,6 +8,7 @@ mod h2;
 mod h2_attacks;
 mod lift;
 mod limits;
+mod login;
 mod midway;
 mod target;
 mod upgrade;

@@ -91,7 +91,6 @@ impl Target {
         let kib: u64 = peak.expect("VmHWM").parse().expect("a number");
         let grown = kib.saturating_sub(self.memory >> 10);
         assert!(grown <= mib << 10, "grew by {grown} KiB");
-        println!("grew by {grown} KiB");
     }
 
     /// Every connection comes to its end.
@@ -160,7 +159,8 @@ fn the_server() {
         Err(_) => return,
     };
     let server = serve(&stage, service_fn(service), limits);
-    println!("\nlistening on {}", server.endpoint());
+    let said = writeln!(std::io::stdout(), "\nlistening on {}", server.endpoint());
+    said.expect("a pipe");
     // Whoever started it is gone when its stdin ends.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }

@@ -17,7 +17,8 @@
 //! and its response passes the rules for its fields, [`Compression`] and [`Cors`]. All of that is data, so a
 //! configuration holds the same values; what is counted and compared is made of them when the route joins the router.
 //!
-//! Paths are matched as they were received and forwarded the same: see [`Pattern`].
+//! Paths are forwarded as they were received, and matched however they are spelled: see [`Pattern`]. A path with `..` is
+//! refused.
 
 mod access;
 mod compress;
@@ -99,6 +100,10 @@ impl Service<Request> for Router {
     type Out = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
+        if path::has_dots(request.uri().path()) {
+            let problem = Problem::new(StatusCode::BAD_REQUEST);
+            return Ok(problem.detail("the path has `.` or `..` in it").response());
+        }
         match self.find(&request) {
             Found::Leg(leg, params) => leg.answer(request, params).await,
             Found::OtherMethods(methods) => Ok(not_allowed(&methods)),

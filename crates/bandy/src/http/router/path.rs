@@ -1,8 +1,10 @@
 //! Path patterns: `/api/*`, `/users/{id}`, `/about`.
 //!
-//! A path is matched as it was received, byte for byte, and is forwarded the same: nothing is decoded, and no `.`, `..`,
-//! `%2e` or second `/` is resolved. So a service behind a pattern that would read a path as more than a name (files do)
-//! checks it itself. A pattern that is to match an encoded byte has it encoded.
+//! A path is forwarded as it was received, byte for byte. It is matched segment by segment, and it makes no difference
+//! which bytes of a segment are percent-encoded, in the path or in the pattern: `/%61pi` is `/api` to a service that
+//! decodes names (files do), so it must be to the rules in front of it. What would be a `.` or `..` segment in any spelling
+//! the router refuses. An encoded `/` is part of its segment, and a second `/` begins an empty one: a service that reads
+//! them otherwise checks them itself.
 
 use std::fmt;
 use std::str::FromStr;
@@ -84,7 +86,7 @@ impl Pattern {
                 }
             };
             match segment {
-                Segment::Exactly(text) if text == here => {}
+                Segment::Exactly(text) if is_same(text, here) => {}
                 Segment::Named(name) if !here.is_empty() => {
                     params.0.push((name.clone(), here.to_owned()));
                 }
@@ -111,12 +113,50 @@ impl Pattern {
 
 /// A path without a prefix of whole segments: `/api/users` without `/api` is `/users`, and `/api` is `/`.
 pub fn stripped<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = path.strip_prefix(prefix.trim_end_matches('/'))?;
+    let mut rest = path;
+    for segment in prefix.trim_end_matches('/').split('/').skip(1) {
+        let below = rest.strip_prefix('/')?;
+        let (here, after) = below.split_at(below.find('/').unwrap_or(below.len()));
+        if !is_same(segment, here) {
+            return None;
+        }
+        rest = after;
+    }
     match rest.as_bytes().first() {
         None => Some("/"),
         Some(b'/') => Some(rest),
         Some(_) => None,
     }
+}
+
+/// Whether a path has a segment that means this folder or the one above, in any spelling (RFC 3986, section 5.2.4).
+/// Clients resolve them before they ask; who sends one wants to be somewhere else than where the path was matched.
+pub(super) fn has_dots(path: &str) -> bool {
+    let mut segments = path.split('/');
+    segments.any(|segment| is_same(segment, ".") || is_same(segment, ".."))
+}
+
+/// Whether two segments are the same bytes once decoded.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || (one.contains('%') || other.contains('%')) && decoded(one).eq(decoded(other))
+}
+
+/// The bytes of a segment. A `%` that encodes nothing stands for itself.
+fn decoded(segment: &str) -> impl Iterator<Item = u8> {
+    let mut rest = segment.as_bytes();
+    std::iter::from_fn(move || {
+        let digit = |at: usize| char::from(*rest.get(at)?).to_digit(16);
+        let encoded = match rest.first()? {
+            b'%' => digit(1).zip(digit(2)),
+            _ => None,
+        };
+        let (byte, len) = match encoded {
+            Some((high, low)) => (u8::try_from(high << 4 | low).ok()?, 3),
+            None => (*rest.first()?, 1),
+        };
+        rest = rest.get(len..)?;
+        Some(byte)
+    })
 }
 
 /// Why a text is not a pattern.
@@ -162,7 +202,7 @@ impl FromStr for Pattern {
             };
             return fail(
                 &what,
-                "paths are matched as they are sent: write other characters as `%20`",
+                "a path has no other characters: write them as in `%20`",
             );
         }
         if rest.is_empty() {
@@ -277,9 +317,15 @@ mod tests {
             ("/api/*", "/api/a/b", Some("")),
             ("/api/*", "/apix", None),
             ("/api/*", "//api/x", None),
-            // As received: not resolved, not decoded.
-            ("/api/*", "/api/../admin", Some("")),
-            ("/api/*", "/%61pi/x", None),
+            // However it is spelled.
+            ("/api/*", "/%61p%69/x", Some("")),
+            ("/%61pi/*", "/api", Some("")),
+            ("/a%c3%a4", "/a%C3%A4", Some("")),
+            ("/a%2fb", "/a%2Fb", Some("")),
+            ("/a/b", "/a%2Fb", None),
+            ("/a%", "/a%", Some("")),
+            ("/a%", "/a%25", Some("")),
+            // Not resolved.
             ("/api/*", "/x/../api/", None),
             ("/users/{id}", "/users/7", Some("id=7")),
             ("/users/{id}", "/users/a%2Fb", Some("id=a%2Fb")),
@@ -309,6 +355,25 @@ mod tests {
     }
 
     #[test]
+    fn dots_are_seen_in_any_spelling() {
+        for path in ["/..", "/a/../b", "/a/.", "/%2e%2E/", "/.%2e", "/a/%2E/b"] {
+            assert!(has_dots(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/...",
+            "/a..b",
+            "/.a",
+            "/a./b",
+            "/%2e%2e%2e",
+            "/a%2F..",
+            "*",
+        ] {
+            assert!(!has_dots(path), "{path}");
+        }
+    }
+
+    #[test]
     fn a_prefix_goes_away_by_whole_segments() {
         for (path, prefix, expected) in [
             ("/api/users", "/api", Some("/users")),
@@ -317,6 +382,9 @@ mod tests {
             ("/api/", "/api", Some("/")),
             ("/apis", "/api", None),
             ("/api//x", "/api", Some("//x")),
+            ("/%61pi/%78", "/api", Some("/%78")),
+            ("/api%2Fx", "/api", None),
+            ("*", "/", None),
         ] {
             assert_eq!(stripped(path, prefix), expected, "{path} without {prefix}");
         }

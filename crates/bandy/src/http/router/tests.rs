@@ -95,7 +95,9 @@ async fn the_first_route_that_takes_it_answers() {
         ("DELETE x/users/7", "405 GET, HEAD, POST"),
         ("GET x/users/", "405 POST"),
         ("GET x/", "404"),
-        ("GET x/%61bout", "404"),
+        ("GET x/%61bout", "about GET /%61bout  - -"),
+        ("GET x/b/../about", "400"),
+        ("GET x/users/%2e%2E", "400"),
     ] {
         assert_eq!(said(&router, line).await, expected, "{line}");
     }

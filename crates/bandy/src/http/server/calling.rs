@@ -1,27 +1,46 @@
 //! What a service makes of a request, before it is sent: its panics and its odd answers are failures of one request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use crate::error::{Error, Kind, Result, Side};
-use crate::http::{Response, StatusCode, Switch};
+use crate::http::{Request, Response, StatusCode, Switch};
 use crate::net::conn::Conn;
-use crate::service::Answer;
+use crate::service::{Answer, Service};
 
 /// What goes on after a 101.
 pub(super) type After101 = Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>;
 
-/// The same call, whose panic is an error: the client is told that something went wrong, and with HTTP/2 the
+/// A service's call, whose panic is an error: the client is told that something went wrong, and with HTTP/2 the
 /// connection's other requests go on.
-pub(super) async fn caught(call: impl Future<Output = Result<Response>>) -> Result<Response> {
-    let mut call = pin!(call);
-    // It is not polled again after a panic.
-    std::future::poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)))
-            .unwrap_or_else(|_| Poll::Ready(Err(wrong("the service panicked"))))
-    })
-    .await
+pub(super) struct Caught<'a>(Option<Answer<'a, Response>>);
+
+impl<'a> Caught<'a> {
+    /// Calls the service.
+    pub(super) fn call<S>(service: &'a S, request: Request) -> Caught<'a>
+    where
+        S: Service<Request, Out = Response>,
+    {
+        let call = AssertUnwindSafe(|| service.call_boxed(request));
+        Caught(catch_unwind(call).ok())
+    }
+}
+
+impl Future for Caught<'_> {
+    type Output = Result<Response>;
+
+    /// It is not polled again after a panic.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response>> {
+        let panicked = || Poll::Ready(Err(wrong("the service panicked")));
+        match &mut self.0 {
+            None => panicked(),
+            Some(call) => {
+                let poll = AssertUnwindSafe(|| call.as_mut().poll(cx));
+                catch_unwind(poll).unwrap_or_else(|_| panicked())
+            }
+        }
+    }
 }
 
 /// A response that a client can take as the last of its request, or one that switches the protocol. After any other

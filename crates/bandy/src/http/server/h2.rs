@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::Http;
-use super::calling::{caught, final_or_switch};
+use super::calling::{Caught, final_or_switch};
 use super::h2_body::{H2Body, passed};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::transport::{OnThisLoop, Transport};
@@ -35,7 +35,7 @@ pub(super) async fn serve<S>(conn: Conn, first: Bytes, http: &Http<S>) -> Result
 where
     S: Service<Request, Out = Response>,
 {
-    let limits = http.limits.clone();
+    let limits = Arc::new(http.limits.clone());
     let downstream = Downstream::new(&conn);
     let meter = conn.meter().clone();
     let (peer, opened) = (conn.peer().clone(), conn.opened());
@@ -47,14 +47,15 @@ where
             let open = Open::new(&tally);
             let (service, downstream) = (service.clone(), downstream.clone());
             let limits = limits.clone();
-            async move {
+            // Boxed: hyper moves it several times before it is polled.
+            Box::pin(async move {
                 let response = answer(&*service, request, downstream, limits).await;
                 Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
                     body,
                     open,
                     is_taken: false,
                 }))
-            }
+            })
         })
     };
     let serving = hyper::server::conn::http2::Builder::new(OnThisLoop)
@@ -123,7 +124,7 @@ async fn answer<S>(
     service: &S,
     request: ::http::Request<hyper::body::Incoming>,
     downstream: Downstream,
-    limits: HttpLimits,
+    limits: Arc<HttpLimits>,
 ) -> Response
 where
     S: Service<Request, Out = Response>,
@@ -143,7 +144,7 @@ where
     }
     let is_head = request.method() == Method::HEAD;
     *request.body_mut() = body.at_most(body_bytes).that_came_over(downstream);
-    let answered = caught(service.call(request)).await;
+    let answered = Caught::call(service, request).await;
     let mut response = match answered.and_then(final_or_switch) {
         Ok((response, None)) => response,
         // Only HTTP/1.1 has them.

@@ -1,6 +1,7 @@
 //! Bodies over HTTP/2: a request's, which keeps a pace, and what of trailers passes.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::wire::http1::is_forbidden_trailer;
 pub(crate) struct H2Body {
     body: hyper::body::Incoming,
     downstream: Downstream,
-    limits: HttpLimits,
+    limits: Arc<HttpLimits>,
     pace: Pace,
     /// While the client is waited for.
     timer: Option<Pin<Box<Sleep>>>,
@@ -27,7 +28,7 @@ impl H2Body {
     pub(super) fn new(
         body: hyper::body::Incoming,
         downstream: Downstream,
-        limits: HttpLimits,
+        limits: Arc<HttpLimits>,
     ) -> H2Body {
         H2Body {
             body,

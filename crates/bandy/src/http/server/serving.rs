@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::calling::caught;
+use super::calling::Caught;
 use super::h1::{After, Line, Next, Received};
 use super::{Http, h2};
 use crate::error::Result;
@@ -87,9 +87,9 @@ where
                 }));
             }
         };
-        let mut call = Box::pin(caught(self.http.service.call(request)));
+        let mut call = Caught::call(&*self.http.service, request);
         if upload.is_none()
-            && let Poll::Ready(answered) = call.as_mut().poll(cx)
+            && let Poll::Ready(answered) = Pin::new(&mut call).poll(cx)
         {
             drop(call);
             return match line.send_now(asked, answered, limits, cx) {

@@ -121,7 +121,6 @@ impl Service<Request> for Api {
 }
 
 /// A request, as far as it can be answered without waiting.
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
 enum Begun<'a> {
     Now(Reply),
     Later(&'a Endpoint, Open, Request),

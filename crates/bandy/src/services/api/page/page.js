@@ -4,6 +4,28 @@ const METHODS = ["get", "post", "put", "patch", "delete"];
 // So much of an answer is shown; an answer without an end keeps its last part.
 const SHOWN = 200_000;
 
+/** Whether somebody logged in here: the cookie is not for scripts to see, and to ask without one is an error in the console. */
+const session = {
+  key: "bandy.session",
+  begin() {
+    this.keep((storage) => storage.setItem(this.key, "begun"));
+  },
+  end() {
+    this.keep((storage) => storage.removeItem(this.key));
+  },
+  isLikely() {
+    return this.keep((storage) => storage.getItem(this.key)) !== null;
+  },
+  // A browser may be told to keep nothing. Then asking is the only way.
+  keep(act) {
+    try {
+      return act(localStorage);
+    } catch {
+      return undefined;
+    }
+  },
+};
+
 const byId = (id) => document.getElementById(id);
 
 /** An element with a class and content. */
@@ -242,6 +264,8 @@ async function send(card, row) {
   try {
     const { method, headers, body } = asked;
     const response = await fetch(asked.target, { method, headers, body, signal: stopper.signal });
+    if (row.path === "/login" && response.ok) session.begin();
+    if (["/logout", "/password"].includes(row.path) && response.ok) session.end();
     const kind = response.status >= 400 ? "bad" : response.redirected ? "turn" : "good";
     verdict(`${response.status} ${response.statusText}`.trim(), kind);
     part("took").textContent = took();
@@ -374,12 +398,14 @@ function talk(card) {
 /** Who is logged in, above. */
 async function showSession() {
   const place = byId("session");
-  const response = await fetch("profile").catch(() => undefined);
+  const response = session.isLikely() ? await fetch("profile").catch(() => undefined) : undefined;
+  if (response?.status === 401) session.end();
   if (response?.ok) {
     const { user } = await response.json();
     const leave = make("button", "quiet", "Log out");
     leave.onclick = async () => {
       await fetch("logout", { method: "POST" });
+      session.end();
       showSession();
     };
     place.replaceChildren(make("span", "", "You are ", make("b", "", user)), leave);

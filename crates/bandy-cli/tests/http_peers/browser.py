@@ -1,0 +1,325 @@
+"""A browser without a window, driven by the DevTools protocol: browser.py FOLDER CONVERSATION ARGUMENT..."""
+
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from websockets.sync.client import connect
+
+PATIENCE = 30
+
+
+class Browser:
+    """Chromium with a home of its own in a folder, which is where it believes the authority that it is told of."""
+
+    def __init__(self, folder, ca):
+        self.home = pathlib.Path(folder)
+        store = self.home / ".pki/nssdb"
+        store.mkdir(parents=True)
+        store = f"sql:{store}"
+        subprocess.run(["certutil", "-N", "-d", store, "--empty-password"], check=True)
+        subprocess.run(["certutil", "-A", "-d", store, "-n", "local", "-t", "C,,", "-i", ca], check=True)
+        self.errors = open(self.home / "errors", "wb")
+        self.process = subprocess.Popen(
+            [
+                "chromium",
+                "--headless=new",
+                # Its sandbox wants what containers do not have, and it only sees our own pages.
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-proxy-server",
+                "--lang=en",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={self.home / 'profile'}",
+                "about:blank",
+            ],
+            env=os.environ | {"HOME": str(self.home)},
+            stdout=self.errors,
+            stderr=self.errors,
+        )
+        said = eventually("the browser to listen", lambda: re.search(r"DevTools listening on (\S+)", self.said()))
+        self.open = contextlib.ExitStack()
+        self.socket = self.open.enter_context(connect(said[1], max_size=None, compression=None, proxy=None))
+        self.asked = 0
+        self.events = []
+
+    def said(self):
+        return (self.home / "errors").read_text(errors="replace")
+
+    def ask(self, method, session=None, **params):
+        self.asked += 1
+        asked = self.asked
+        message = {"id": asked, "method": method, "params": params}
+        if session:
+            message["sessionId"] = session
+        self.socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self.socket.recv(timeout=PATIENCE))
+            if answer.get("id") == asked:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+            self.events.append(answer)
+
+    def close(self):
+        self.open.close()
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        shutil.rmtree(self.home / "profile", ignore_errors=True)
+
+
+class Page:
+    """A page in a browser."""
+
+    def __init__(self, browser, width=1280, height=900, dark=False):
+        self.browser = browser
+        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Audits"):
+            self.ask(f"{domain}.enable")
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.ask("Emulation.setEmulatedMedia", features=features)
+
+    def ask(self, method, **params):
+        return self.browser.ask(method, self.session, **params)
+
+    def open(self, url):
+        gone = self.ask("Page.navigate", url=url)
+        assert "errorText" not in gone, (url, gone)
+        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def run(self, script):
+        """What a script comes to, in the page."""
+        answer = self.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        assert "exceptionDetails" not in answer, (script, answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def until(self, script):
+        """What a script comes to, when that is something."""
+
+        def look():
+            try:
+                return self.run(script)
+            except AssertionError:
+                # It was asked of a page that is gone by now.
+                return None
+
+        return eventually(script, look)
+
+    def wrong(self):
+        """Errors and warnings in the page's console, violations of its policy, and exceptions that nobody caught."""
+        self.run("0")
+        found = []
+        for event in self.browser.events:
+            if event.get("sessionId") != self.session:
+                continue
+            method, params = event["method"], event["params"]
+            if method == "Runtime.exceptionThrown":
+                found.append(params["exceptionDetails"])
+            elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
+                found.append(params["args"])
+            elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+                found.append(params["entry"])
+            elif method == "Audits.issueAdded" and params["issue"]["code"] in ("ContentSecurityPolicyIssue", "MixedContentIssue"):
+                found.append(params["issue"])
+        return found
+
+    def requests(self):
+        """The version of HTTP of each answer that the page got, by its URL."""
+        return {
+            event["params"]["response"]["url"]: event["params"]["response"].get("protocol")
+            for event in self.browser.events
+            if event["method"] == "Network.responseReceived" and event.get("sessionId") == self.session
+        }
+
+    def picture(self, name):
+        picture = self.ask("Page.captureScreenshot", format="png")["data"]
+        (self.browser.home / f"{name}.png").write_bytes(base64.b64decode(picture))
+
+    def is_as_wide_as_its_window(self):
+        return self.run("document.documentElement.scrollWidth <= innerWidth")
+
+
+def eventually(what, look):
+    since = time.monotonic()
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() - since < PATIENCE, f"waited for: {what}"
+        time.sleep(0.01)
+
+
+# The page of the application server.
+
+FIND = """
+const row = (id) => { const row = document.getElementById(id); row.open = true; return row; };
+const ready = async (id) => { const found = row(id); while (!found.querySelector('form.ask').dataset.made) await new Promise(requestAnimationFrame); return found; };
+const fill = (row, name, value) => { row.querySelector(`[name="${name}"]`).value = value; };
+"""
+
+
+def tries(page, endpoint, expected, **values):
+    """Fills in an endpoint's form and sends it; the answer's text."""
+    fills = "".join(f"fill(found, {json.dumps(name)}, {json.dumps(value)});" for name, value in values.items())
+    page.run(f"(async () => {{ {FIND} const found = await ready('{endpoint}'); {fills} found.querySelector('form.ask button[type=submit]').click(); }})()")
+    part = f"document.getElementById('{endpoint}').querySelector"
+    page.until(f"{part}('.status').textContent.startsWith('{expected}') && {part}('.stop').hidden")
+    return page.run(f"{part}('.body').textContent")
+
+
+def api(browser, http, https):
+    for base, version in ((http, "http/1.1"), (https, "h2")):
+        page = Page(browser)
+        page.open(f"{base}/")
+        assert page.until("document.querySelectorAll('details.row').length") > 20
+        assert page.run("!document.getElementById('notice')")
+        page.picture(f"api-wide-{version[-1]}")
+        assert tries(page, "get_add", 200, a="5", b="3") == "8"
+        who = json.dumps({"user": "ada" + version[-1], "password": "correct horse"})
+        tries(page, "post_register", 201, body=who)
+        tries(page, "post_login", 200, body=who)
+        page.until("document.getElementById('session').textContent.includes('You are ada')")
+        # Records, while another form shows what becomes of them.
+        page.run(
+            f"(async () => {{ {FIND} const found = await ready('get_records_collection_changes'); fill(found, 'collection', 'things');"
+            "found.querySelector('form.ask button[type=submit]').click(); })()"
+        )
+        live = "document.getElementById('get_records_collection_changes').querySelector('.body').textContent"
+        page.until(f"{live}.includes('following')")
+        for n in range(3):
+            tries(page, "post_records_collection", 201, collection="things", body=json.dumps({"n": n}))
+        page.until(f"{live}.includes('\"n\":2')")
+        page.run("document.getElementById('get_records_collection_changes').querySelector('.stop').click()")
+        page.until("document.getElementById('get_records_collection_changes').querySelector('.took').textContent.includes('stopped')")
+        # A WebSocket.
+        page.run(f"(async () => {{ {FIND} const found = await ready('get_ws'); found.querySelector('form.ask button[type=submit]').click(); }})()")
+        page.until("document.getElementById('get_ws').querySelector('.body').textContent.includes('← Hello')")
+        page.run("document.getElementById('get_ws').querySelector('.stop').click()")
+        page.until("document.getElementById('get_ws').querySelector('.status').textContent === 'closed (1000)'")
+        page.run("document.getElementById('get_add').scrollIntoView({behavior: 'instant'})")
+        page.picture(f"api-tried-{version[-1]}")
+        page.run("document.getElementById('get_records_collection_changes').scrollIntoView({behavior: 'instant'})")
+        page.picture(f"api-live-{version[-1]}")
+        # Whoever is logged in still is when the page is opened again.
+        page.open(f"{base}/?again")
+        page.until("document.getElementById('session').textContent.includes('You are ada')")
+        page.run("document.querySelector('#session button').click()")
+        page.until("document.getElementById('session').textContent.includes('Log in')")
+        assert page.wrong() == [], page.wrong()
+        versions = {url: version for url, version in page.requests().items() if url.startswith(base)}
+        assert set(versions.values()) - {"websocket"} == {version}, versions
+        # What is looked for.
+        page.run("const find = document.getElementById('find'); find.value = 'post login'; find.dispatchEvent(new Event('input'))")
+        assert page.run("[...document.querySelectorAll('.row:not([hidden])')].map((row) => row.id).join()") == "post_login"
+    for name, width, dark in (("api-phone", 375, False), ("api-dark", 1280, True), ("api-phone-dark", 375, True)):
+        page = Page(browser, width=width, height=800, dark=dark)
+        page.open(f"{http}/#get_add")
+        page.until("document.querySelectorAll('details.row').length")
+        tries(page, "get_add", 200, a="5", b="3")
+        assert page.is_as_wide_as_its_window(), name
+        page.picture(name)
+        page.run("scrollTo({top: 0, behavior: 'instant'})")
+        page.picture(f"{name}-top")
+        tries(page, "post_process", 422, body='{"input": [1, "x"]}')
+        page.run("document.getElementById('post_process').scrollIntoView({behavior: 'instant'})")
+        page.picture(f"{name}-problem")
+    print("done")
+
+
+def files(browser, http, https):
+    for base in (http, https):
+        page = Page(browser)
+        page.open(f"{base}/")
+        names = "[...document.querySelectorAll('tbody a')].map((link) => link.textContent).join()"
+        assert page.run(names) == "folder/,big,small", page.run(names)
+        page.picture("files-wide")
+        page.run("document.querySelectorAll('th a')[1].click()")
+        page.until("location.search.includes('sort=size')")
+        page.until(f"({names}) === 'folder/,small,big'")
+        page.run("document.querySelectorAll('th a')[1].click()")
+        page.until(f"({names}) === 'folder/,big,small'")
+        page.run("document.querySelector('tbody a').click()")
+        page.until("location.pathname === '/folder/' && document.querySelector('form')")
+        # The form, as somebody uses it.
+        name = f"from {base[:5]} <&>.txt"
+        (browser.home / name).write_text("sent by a browser")
+        sent = [str(browser.home / name)]
+        root = page.ask("DOM.getDocument")["root"]["nodeId"]
+        field = page.ask("DOM.querySelector", nodeId=root, selector="input[type=file]")["nodeId"]
+        page.ask("DOM.setFileInputFiles", nodeId=field, files=sent)
+        page.run("document.querySelector('form button').click()")
+        page.until(f"({names}).includes({json.dumps(name)})")
+        page.run(f"[...document.querySelectorAll('tbody a')].find((link) => link.textContent === {json.dumps(name)}).click()")
+        page.until("document.body.textContent.includes('sent by a browser')")
+        assert page.wrong() == [], page.wrong()
+    for name, width, dark in (("files-phone", 375, False), ("files-dark", 1280, True)):
+        page = Page(browser, width=width, height=700, dark=dark)
+        page.open(f"{http}/")
+        assert page.is_as_wide_as_its_window(), name
+        page.picture(name)
+        assert page.wrong() == [], page.wrong()
+    print("done")
+
+
+SAY = """
+new Promise((done) => {
+  const socket = new WebSocket(URL), got = [];
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => { socket.send("Grüße"); socket.send(new Uint8Array(100000).fill(7)); };
+  socket.onmessage = ({ data }) => {
+    got.push(typeof data === "string" ? data : new Uint8Array(data).filter((byte) => byte === 7).length);
+    if (got.length === 2) socket.close(1000);
+  };
+  socket.onclose = ({ code }) => done([...got, code]);
+})
+"""
+
+
+def websocket(browser, ws, wss, page_of_this_machine, page_elsewhere):
+    """Pages of this machine may talk to it, and others may not."""
+    page = Page(browser)
+    page.open(page_of_this_machine)
+    for url in (ws, wss):
+        got = page.run(SAY.replace("URL", json.dumps(url)))
+        assert got == ["Grüße", 100000, 1000], got
+    assert page.wrong() == [], page.wrong()
+    page = Page(browser)
+    page.open(page_elsewhere)
+    got = page.run(SAY.replace("URL", json.dumps(ws)))
+    assert got == [1006], got
+    print("done")
+
+
+folder, ca, conversation, *arguments = sys.argv[1:]
+browser = Browser(folder, ca)
+try:
+    {"api": api, "files": files, "websocket": websocket}[conversation](browser, *arguments)
+except BaseException:
+    print(browser.said()[-3000:], file=sys.stderr)
+    raise
+finally:
+    browser.close()
