@@ -45,7 +45,7 @@ fn the_program_knows_its_request() {
     let endpoint = server.endpoint().clone();
     let port = raw::address(&endpoint).port();
     client.say(
-        "POST /app/a%20b/%2e%2e?x=%31&y HTTP/1.1\r\nHost: cgi.example:81\r\n\
+        "POST /app/a%20b/%252e?x=%31&y HTTP/1.1\r\nHost: cgi.example:81\r\n\
          Content-Type: text/csv\r\nContent-Length: 5\r\nX-Several: 1\r\nx-several: 2\r\n\
          Cookie: a=1; bandy_session=secret\r\nAuthorization: Bearer secret\r\n\
          Proxy: http://evil.example\r\nX_Underscored: 1\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nhello",
@@ -55,9 +55,9 @@ fn the_program_knows_its_request() {
     let expected = format!(
         "BANDY_ENDPOINT={endpoint}\nBANDY_PEER={here}\nBANDY_PEER_IP=127.0.0.1\nBANDY_PEER_PORT={}\n\
          BANDY_SCHEME=http\nCONTENT_LENGTH=5\nCONTENT_TYPE=text/csv\nGATEWAY_INTERFACE=CGI/1.1\n\
-         HTTP_COOKIE=a=1\nHTTP_HOST=cgi.example:81\nHTTP_X_SEVERAL=1, 2\nPATH_INFO=/a b/..\n\
+         HTTP_COOKIE=a=1\nHTTP_HOST=cgi.example:81\nHTTP_X_SEVERAL=1, 2\nPATH_INFO=/a b/%2e\n\
          QUERY_STRING=x=%31&y\nREMOTE_ADDR=127.0.0.1\nREMOTE_PORT={}\nREQUEST_METHOD=POST\n\
-         REQUEST_URI=/app/a%20b/%2e%2e?x=%31&y\nSCRIPT_NAME=/app\nSERVER_NAME=cgi.example\n\
+         REQUEST_URI=/app/a%20b/%252e?x=%31&y\nSCRIPT_NAME=/app\nSERVER_NAME=cgi.example\n\
          SERVER_PORT={port}\nSERVER_PROTOCOL=HTTP/1.1\nSERVER_SOFTWARE=bandy/{}\n",
         here.port(),
         here.port(),
