@@ -144,13 +144,13 @@ Services:
   reply TEMPLATE  a template for each message; its fields, in {braces}: message peer local time n
   discard         nothing, to whatever comes
   chargen         printable characters without end
-  exec -- CMD     a program for each connection: its stdin and stdout
+  exec -- CMD     a program for each connection: its stdin and stdout; on http CGI/1.1
   files           a folder's files; where it is allowed they are put and deleted too
   api             accounts, sessions and records, and endpoints to test clients with
 
 URLs:
   tcp://:7000  udp://:7000  tls://:7443  ws://:7080/chat  wss://:7443  unix:///run/app.sock
-  http://:8000  https://:8443    for echo, greet, reply, files and api
+  http://:8000  https://:8443    for echo, greet, reply, exec, files and api
   No host is this machine only; every interface is 0.0.0.0 or [::]. Port 0 takes a free port.
 
 Examples:

@@ -101,6 +101,28 @@ fn the_log_has_the_exit_status_and_the_standard_error() {
     assert!(ended.text("status").starts_with("signal: 9"), "{ended:?}");
 }
 
+/// On HTTP the client learns that there is no answer, and the log why.
+#[test]
+fn the_log_has_what_is_no_answer() {
+    let stage = Stage::new();
+    let script = "printf 'X-Secret: a\tb\n'; echo 'no wall' >&2; exit 3";
+    let server = sh(&stage, &["http://:0"], script);
+    let mut client = raw::tcp(&server.endpoint(0));
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .expect("taken");
+    let answer = String::from_utf8(raw::rest(client)).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert!(!answer.contains("Secret"), "{answer}");
+    let ended = server.log("of the program's end", |line| line.says("program ended"));
+    assert_eq!(ended.text("status"), "exit status: 3");
+    server.log("of its standard error", |line| line.says("no wall"));
+    let why = server.log("of the reason", |line| {
+        line.text("message").contains("before its header did")
+    });
+    assert_eq!(why.text("printed"), r"X-Secret: a\tb\n");
+}
+
 #[test]
 fn no_more_programs_run_than_may() {
     let stage = Stage::new();

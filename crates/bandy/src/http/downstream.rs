@@ -62,6 +62,12 @@ impl Downstream {
         self.0.tls.is_some()
     }
 
+    /// Whether the other end has closed its direction: it has said everything, or is gone. It is looked for while a
+    /// service answers over HTTP/1.1; the task that polls the service is woken, and the service polled again.
+    pub fn has_finished(&self) -> bool {
+        self.0.meter.peer_closed()
+    }
+
     /// Whether the server has begun to end: an answer without an end should come to one.
     pub fn ending(&self) -> &Ending {
         self.0.meter.ending()

@@ -5,6 +5,8 @@
 //! where a request comes from: `Sec-Fetch-Site` (W3C Fetch Metadata), and those that do not yet send it, `Origin`
 //! (RFC 6454). Programs send neither, and are not concerned.
 
+use std::net::IpAddr;
+
 use super::{Downstream, HeaderMap, Method, Problem, Request, StatusCode, header};
 
 /// Refuses a request that changes something, carries what a browser sends by itself, and was made by another site's
@@ -27,6 +29,22 @@ pub fn check(request: &Request) -> Result<(), Problem> {
     match is_foreign(request) {
         true => Err(Problem::new(StatusCode::FORBIDDEN)
             .detail("this request was made by a page of another site")),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a browser's request at a loopback listener under a name that is not this machine's: one that an attacker owns
+/// can be made to resolve there (DNS rebinding), and its pages are then of the same origin.
+///
+/// # Errors
+/// The 403 to answer with.
+pub fn check_name(request: &Request) -> Result<(), Problem> {
+    let fields = request.headers();
+    let is_browser = fields.contains_key(header::ORIGIN) || fields.contains_key("sec-fetch-site");
+    let host = authority(request).unwrap_or_default();
+    match is_browser && is_loopback(request) && !is_this_machine(host) {
+        true => Err(Problem::new(StatusCode::FORBIDDEN)
+            .detail("pages of other names than this machine's may change nothing here")),
         false => Ok(()),
     }
 }
@@ -97,6 +115,25 @@ fn is_same(origin: &str, host: &str, is_secure: bool) -> bool {
         authority.to_ascii_lowercase()
     };
     !from.is_empty() && plain(from) == plain(host)
+}
+
+fn is_loopback(request: &Request) -> bool {
+    let address = Downstream::of(request).and_then(|d| d.endpoint().socket_addr());
+    address.is_some_and(|address| address.ip().is_loopback())
+}
+
+fn is_this_machine(authority: &str) -> bool {
+    let host = match authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((v6, _)) => v6,
+        None => authority
+            .split_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -40,6 +40,14 @@ impl std::fmt::Debug for Needs {
 /// checked it before.
 pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
     let (conns, requests) = match answers {
+        // On whatever it stands, one limit holds for all its programs.
+        Answers::Service(Spec::Exec { command, programs }) => {
+            let exec = exec::Exec::new(command, *programs)?;
+            (
+                Some(BoxService::new(exec.clone())),
+                Some(BoxService::new(exec)),
+            )
+        }
         Answers::Service(spec) => (of_conns(spec)?, of_requests(spec, needs)?),
         Answers::Routes(routes) => {
             let mut router = Router::new();
@@ -136,7 +144,8 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
             let api = api::Api::new(options.clone(), store.clone(), accounts.clone())?;
             BoxService::new(api)
         }
-        Spec::Discard | Spec::Chargen | Spec::Exec { .. } => return Ok(None),
+        Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Discard | Spec::Chargen => return Ok(None),
     }))
 }
 

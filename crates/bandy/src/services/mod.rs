@@ -45,11 +45,12 @@ pub enum Spec {
     Discard,
     /// Says the printable characters over and over (RFC 864).
     Chargen,
-    /// A program for each connection.
+    /// A program for each connection, or for each request (CGI/1.1).
     Exec {
         /// The program and its arguments; no shell is between.
         command: Vec<String>,
-        /// How many may run at once; a connection beyond that is closed with a line in the log.
+        /// How many may run at once; a connection beyond that is closed with a line in the log, a request
+        /// waits for a while and is then answered with 503.
         programs: usize,
     },
     /// A folder's files.
@@ -84,7 +85,7 @@ impl Spec {
 
     /// Whether the service of this name answers requests.
     pub fn answers_requests(name: &str) -> bool {
-        !matches!(name, "discard" | "chargen" | "exec")
+        !matches!(name, "discard" | "chargen")
     }
 
     /// Whether the service needs a store.
@@ -99,8 +100,9 @@ impl Spec {
             Spec::Echo | Spec::Reply { .. } => {
                 matches!(carries, Stream | Datagram | Message | Request)
             }
-            Spec::Greet { .. } => matches!(carries, Stream | Message | Request),
-            Spec::Exec { .. } => matches!(carries, Stream | Message),
+            Spec::Greet { .. } | Spec::Exec { .. } => {
+                matches!(carries, Stream | Message | Request)
+            }
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),
             Spec::Files(_) | Spec::Api(_) => matches!(carries, Request),
         }

@@ -10,10 +10,10 @@ use super::frames::{
 };
 use super::*;
 
-type Sender = client::SendRequest<Bytes>;
+pub(super) type Sender = client::SendRequest<Bytes>;
 
 /// An HTTP/2 client with prior knowledge.
-async fn connect(server: &Running) -> Sender {
+pub(super) async fn connect(server: &Running) -> Sender {
     let address = server.endpoint().socket_addr().expect("an address");
     let stream = tokio::net::TcpStream::connect(address)
         .await

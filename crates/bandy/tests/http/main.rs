@@ -1,6 +1,7 @@
 //! HTTP as it goes over a connection: the gate, row by row, and the lift of services of requests.
 
 mod attacks;
+mod cgi;
 mod frames;
 mod gate;
 mod h2;

@@ -27,6 +27,18 @@ pub struct Cors {
     pub max_age: Option<Duration>,
 }
 
+/// An extension of a request that a page made whose origin the route's [`Cors`] names: for services that refuse pages of
+/// other sites by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invited;
+
+impl Invited {
+    /// Whether a route has said so of this request.
+    pub fn is(request: &Request) -> bool {
+        request.extensions().get::<Invited>().is_some()
+    }
+}
+
 impl Cors {
     /// Whether pages of an origin may read the answers.
     pub fn allows(&self, origin: &str) -> bool {

@@ -35,9 +35,9 @@ use ::http::Method;
 
 pub use access::{Access, Addresses, Certificates, Range, RangeError, Rule, Secret, User};
 pub use compress::{Coding, Compression};
-pub use cors::Cors;
+pub use cors::{Cors, Invited};
 pub use fields::{FieldError, Fields, field_name};
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, without_port};
 pub use mount::Mount;
 pub use path::{Params, Pattern, PatternError};
 pub use rate::{By, Rate};

@@ -239,6 +239,11 @@ impl Leg {
         {
             return Ok(problem.response());
         }
+        let is_named =
+            |cors: &Cors| cors::origin(request.headers()).is_some_and(|o| cors.allows(o));
+        if self.layers.cors.as_ref().is_some_and(is_named) {
+            request.extensions_mut().insert(cors::Invited);
+        }
         if let Some(max) = self.layers.body_bytes {
             if announced(&request).is_some_and(|len| len > max) {
                 return Ok(Problem::new(StatusCode::PAYLOAD_TOO_LARGE).response());

@@ -260,19 +260,23 @@ impl Line {
         limits: &HttpLimits,
     ) -> Result<After> {
         let wire = &mut self.wire;
-        let answered = poll_fn(|cx| {
+        let answered: Result<_> = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(answered) = Pin::new(&mut call).poll(cx) {
-                    return Poll::Ready(answered);
+                    return Poll::Ready(Ok(answered));
                 }
-                match &mut upload {
-                    Some(upload) => ready!(upload.poll_feed(wire, limits, cx)),
-                    None => return Poll::Pending,
+                if let Some(upload) = &mut upload
+                    && upload.poll_feed(wire, limits, cx).is_ready()
+                {
+                    continue;
                 }
+                // Nobody waits for the answer any more: dropping the service ends what it does.
+                ready!(wire.poll_peer(cx))?;
             }
         })
         .await;
         drop(call);
+        let answered = answered?;
         self.wire.conn.wake_at(None);
         let (response, next, failure) = answer_of(answered);
         self.send(asked, response, next, failure, upload, limits)

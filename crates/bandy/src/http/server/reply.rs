@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ::http::Version;
 use ::http::header::CONNECTION;
@@ -228,7 +228,7 @@ impl Sending<'_> {
                             return self.stalled(cx);
                         }
                         self.stall = None;
-                        return Poll::Pending;
+                        ready!(self.wire.poll_peer(cx))?;
                     }
                 }
             }

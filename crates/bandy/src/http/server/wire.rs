@@ -26,6 +26,8 @@ const HEAD_READ: usize = 16 << 10;
 const BODY_READ: usize = 64 << 10;
 /// A piece of a body that is shorter is copied, so that it does not keep all of what was read with it.
 const SMALL_PIECE: usize = 4 << 10;
+/// How much is read of what a client sends while it is answered; the rest waits with it.
+const AHEAD: usize = 16 << 10;
 
 impl Wire {
     pub(super) fn new(conn: Conn) -> Wire {
@@ -81,6 +83,27 @@ impl Wire {
         let piece = Bytes::copy_from_slice(&self.input[..len]);
         self.input.advance(len);
         piece
+    }
+
+    /// Looks for a client that leaves while it is answered: fails when it does, and is ready once it has closed its
+    /// direction. What it sends meanwhile is kept, up to a bound.
+    pub(super) fn poll_peer(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        while !self.conn.meter().peer_closed() && self.input.len() < AHEAD {
+            let read = scratch::with(|buffer| {
+                let len = buffer.len().min(AHEAD);
+                let mut read = ReadBuf::new(buffer.get_mut(..len).unwrap_or_default());
+                let conn = Pin::new(&mut self.conn);
+                ready!(tokio::io::AsyncRead::poll_read(conn, cx, &mut read))?;
+                self.input.extend_from_slice(read.filled());
+                Poll::Ready(io::Result::Ok(read.filled().len()))
+            });
+            match ready!(read) {
+                Ok(0) => return Poll::Ready(Ok(())),
+                Ok(_) => {}
+                Err(e) => return Poll::Ready(Err(self.conn.failed("reading from", e))),
+            }
+        }
+        Poll::Pending
     }
 
     /// Puts bytes behind those that wait to be sent.

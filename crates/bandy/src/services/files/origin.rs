@@ -3,10 +3,8 @@
 //! Nothing has to be remembered for a site to let somebody write here, so every change is looked at. At a loopback listener the page's being from the same host
 //! is not enough: a name that an attacker owns can be made to resolve there (DNS rebinding).
 
-use std::net::IpAddr;
-
 use super::stop::Stop;
-use crate::http::{Downstream, Problem, Request, StatusCode, header, same_origin};
+use crate::http::{Request, header, same_origin};
 
 /// Refuses a change that another site's page asks for. `allowed` are origins as browsers write them.
 pub(super) fn check(request: &Request, allowed: &[String]) -> Result<(), Stop> {
@@ -21,32 +19,7 @@ pub(super) fn check(request: &Request, allowed: &[String]) -> Result<(), Stop> {
         return Ok(());
     }
     same_origin::check(request)?;
-    let host = same_origin::authority(request).unwrap_or_default();
-    match is_loopback(request) && !is_this_machine(host) {
-        false => Ok(()),
-        true => Err(Problem::new(StatusCode::FORBIDDEN)
-            .detail("pages of other names than this machine's may not change files here")
-            .into()),
-    }
-}
-
-fn is_loopback(request: &Request) -> bool {
-    let address = Downstream::of(request).and_then(|d| d.endpoint().socket_addr());
-    address.is_some_and(|address| address.ip().is_loopback())
-}
-
-fn is_this_machine(authority: &str) -> bool {
-    let host = match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((v6, _)) => v6,
-        None => authority
-            .split_once(':')
-            .map_or(authority, |(host, _)| host),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    Ok(same_origin::check_name(request)?)
 }
 
 #[cfg(test)]
