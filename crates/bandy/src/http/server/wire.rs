@@ -24,10 +24,10 @@ pub(super) struct Wire {
 const HEAD_READ: usize = 16 << 10;
 /// How much of a body is read at once.
 const BODY_READ: usize = 64 << 10;
-/// How much is read of what a client sends while it is answered; the rest waits with it.
-const AHEAD: usize = 16 << 10;
 /// A piece of a body that is shorter is copied, so that it does not keep all of what was read with it.
 const SMALL_PIECE: usize = 4 << 10;
+/// How much is read of what a client sends while it is answered; the rest waits with it.
+const AHEAD: usize = 16 << 10;
 
 impl Wire {
     pub(super) fn new(conn: Conn) -> Wire {
