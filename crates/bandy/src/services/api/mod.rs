@@ -1,18 +1,18 @@
 //! The application server: sums, accounts, records, and endpoints to test clients with.
 //!
-//! Everything that can be asked is a row of one table (`endpoint.rs`). Dispatch (`paths.rs`), what a request must be like
-//! (`shape.rs`, `call.rs`), the OpenAPI document at `/openapi.json` (`openapi.rs`) and the page at `/` (`page.rs`) are
+//! Everything that can be asked is a row of one table (`endpoint`). Dispatch (`paths`), what a request must be like
+//! (`shape`, `call`), the OpenAPI document at `/openapi.json` (`openapi`) and the page at `/` (`page`) are
 //! made of that table, so none of them can say what the others do not.
 //!
 //! | endpoints | file |
 //! |---|---|
-//! | `/add`, `/process` | `compute.rs` |
-//! | `/register`, `/login`, `/logout`, `/profile`, `/users` | `people.rs` |
-//! | `/records`, `/collections` | `records/` |
-//! | `/echo`, `/status`, `/delay`, … | `testing/` |
+//! | `/add`, `/process` | `compute` |
+//! | `/register`, `/login`, `/logout`, `/profile`, `/users` | `people` |
+//! | `/records`, `/collections` | `records` |
+//! | `/echo`, `/status`, `/delay`, … | `testing` |
 //!
 //! HEAD is answered wherever GET is, OPTIONS everywhere. Errors are `application/problem+json` (RFC 9457); what goes
-//! wrong inside is for the log. Left out on purpose: CORS, since pages of other origins are no users of this server.
+//! wrong inside is for the log. Left out: CORS, which a route has.
 
 mod call;
 mod compute;
