@@ -141,6 +141,9 @@ class Page:
                 found.append(params["exceptionDetails"])
             elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
                 found.append(params["args"])
+            elif params.get("entry", {}).get("url", "").endswith("/favicon.ico"):
+                # Of a file that is no page, which cannot say that it has none.
+                continue
             elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
                 found.append(params["entry"])
             elif method == "Audits.issueAdded" and params["issue"]["code"] in ("ContentSecurityPolicyIssue", "MixedContentIssue"):
