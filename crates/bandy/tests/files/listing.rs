@@ -77,7 +77,7 @@ fn names_are_escaped_and_nothing_may_run() {
         contents.sort();
         assert_eq!(contents, ["1", "2", "3"]);
         let policy = heard.field("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
+        assert!(policy.starts_with("default-src 'none'; img-src data:; style-src 'sha256-"));
         assert!(policy.contains("form-action 'none'") && !policy.contains("unsafe"));
         assert!(!page.contains("<form"), "there is nothing to upload to");
     });

@@ -71,6 +71,7 @@ function show(api) {
       }
       const link = make("a", "to", row.path);
       link.href = `#${card.id}`;
+      link.title = row.path;
       link.dataset.rows = card.id;
       list.append(make("li", "", link));
     }
@@ -307,6 +308,7 @@ async function* pieces(response) {
 }
 
 function size(bytes) {
+  if (bytes === 1) return "1 byte";
   return bytes < 10_000 ? `${bytes} bytes` : `${(bytes / 1024).toFixed(0)} KiB`;
 }
 

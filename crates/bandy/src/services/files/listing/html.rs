@@ -25,7 +25,7 @@ pub(super) fn response(listing: &Listing, may_upload: bool) -> Response {
     response
 }
 
-/// Nothing is loaded and nothing runs; the one style is named by its digest.
+/// Nothing is loaded and nothing runs; the one style is named by its digest. The icon, which browsers would ask for, is empty.
 fn policy(may_upload: bool) -> String {
     static STYLE_DIGEST: LazyLock<String> = LazyLock::new(|| {
         let digest = digest::digest(&digest::SHA256, STYLE.as_bytes());
@@ -33,7 +33,7 @@ fn policy(may_upload: bool) -> String {
     });
     let forms = if may_upload { "'self'" } else { "'none'" };
     format!(
-        "default-src 'none'; style-src 'sha256-{}'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; img-src data:; style-src 'sha256-{}'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'",
         *STYLE_DIGEST
     )
 }
@@ -43,7 +43,7 @@ fn page(listing: &Listing, may_upload: bool) -> String {
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
          <table>\n<thead><tr>"
     );
     for (by, text) in By::ALL.into_iter().zip(["Name", "Size", "Changed"]) {
