@@ -18,7 +18,12 @@ fn specs() -> [Spec; 6] {
         Spec::Discard,
         Spec::Chargen,
         Spec::Exec {
-            command: ["sh", "-c", "read line; echo \"$BANDY_SCHEME: $line\""]
+            // On HTTP a head comes first, as CGI wants it.
+            command: [
+                "sh",
+                "-c",
+                "read line; [ -z \"$GATEWAY_INTERFACE\" ] || printf 'Content-Type: text/plain\\n\\n'; echo \"$BANDY_SCHEME: $line\"",
+            ]
                 .map(str::to_owned)
                 .into(),
             programs: 10,
@@ -125,6 +130,7 @@ async fn request(spec: &Spec, mut client: Client, endpoint: &Endpoint) {
     let end = match spec {
         Spec::Echo => "ping".to_owned(),
         Spec::Greet { .. } => "Hello\n".to_owned(),
+        Spec::Exec { .. } => format!("{}: ping\n", endpoint.scheme()),
         _ => format!(": ping at {endpoint}"),
     };
     let is_done = response.starts_with("HTTP/1.1 200 OK\r\n") && response.contains(&end);

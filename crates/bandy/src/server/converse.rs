@@ -121,8 +121,8 @@ pin_project! {
     #[repr(C)]
     struct Talk {
         call: Pin<Box<dyn Future<Output = Result<()>> + Send>>,
-        // The stage of the server's end for which the timer and the news have this task's waker.
-        seen: Option<Stage>,
+        // The timer and the news have this task's waker.
+        is_watched: bool,
         // When the timer fires.
         looks_at: Tick,
         record: Record,
@@ -142,7 +142,7 @@ impl Talk {
         let timer = tokio::time::sleep(Duration::ZERO);
         Talk {
             call: service.call_owned(conn),
-            seen: None,
+            is_watched: false,
             looks_at: Tick::now(),
             record,
             timer,
@@ -165,9 +165,11 @@ impl Future for Talk {
             Ok(Poll::Ready(Ok(()))) => End::Served,
             Ok(Poll::Ready(Err(e))) => End::Failed(e),
             Err(_) => End::Panicked,
-            // Woken by bytes: the timer and the news have this task's waker from before, and need no look.
+            // Woken by bytes: the timer and the news have this task's waker from before, and need no look. Once the server
+            // ends they always get one: its news may have come already, and then there is more to listen for.
             Ok(Poll::Pending)
-                if *this.seen == Some(stage)
+                if *this.is_watched
+                    && stage == Stage::Open
                     && !this.timer.is_elapsed()
                     && meter.wake().is_none_or(|at| *this.looks_at <= at) =>
             {
@@ -182,7 +184,7 @@ impl Future for Talk {
                     continue;
                 }
                 // Listened to before it is looked at: no news between the two is missed.
-                *this.seen = Some(stage);
+                *this.is_watched = true;
                 if server.drain.stage() != stage || meter.grant_wake() {
                     cx.waker().wake_by_ref();
                 }
