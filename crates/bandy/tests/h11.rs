@@ -22,11 +22,11 @@ const STREAMS: usize = 4000;
 
 /// A Python that has h11. `./test` makes one; where it did not run there may be none.
 fn python() -> Option<Command> {
-    if let Some(python) = std::env::var_os("BANDY_TEST_PYTHON") {
+    if let Some(python) = std::env::var_os("TEST_PYTHON") {
         return Some(Command::new(python));
     }
     let notice =
-        "skipped: BANDY_TEST_PYTHON names no Python with h11. ./test makes one, and sets it\n";
+        "skipped: TEST_PYTHON names no Python with h11. ./test makes one, and sets it\n";
     std::io::stderr()
         .write_all(notice.as_bytes())
         .expect("stderr");
@@ -41,13 +41,13 @@ fn h11(mut python: Command, questions: Vec<String>) -> Vec<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit());
-    let mut child = python.spawn().expect("BANDY_TEST_PYTHON is a program");
+    let mut child = python.spawn().expect("TEST_PYTHON is a program");
     let mut stdin = child.stdin.take().expect("piped");
     let writer = thread::spawn(move || stdin.write_all(questions.concat().as_bytes()));
     let out = child.wait_with_output().expect("ended");
     assert!(
         out.status.success(),
-        "h11_peer.py failed; does BANDY_TEST_PYTHON have h11?"
+        "h11_peer.py failed; does TEST_PYTHON have h11?"
     );
     writer.join().expect("no panic").expect("all was read");
     let out = String::from_utf8(out.stdout).expect("hexadecimal");

@@ -1,4 +1,4 @@
-//! Chromium: the pages as people use them. The conversations are in `browser.py`; `BANDY_TEST_PICTURES` names a folder
+//! Chromium: the pages as people use them. The conversations are in `browser.py`; `TEST_PICTURES` names a folder
 //! where it is wanted to be seen what they look like.
 
 use bandy_testkit::{Program, Stage};
@@ -19,7 +19,7 @@ fn drive(stage: &Stage, conversation: &str, arguments: &[&str]) {
         python.arg(conversation).args(arguments);
         python
     });
-    if let Some(folder) = std::env::var_os("BANDY_TEST_PICTURES") {
+    if let Some(folder) = std::env::var_os("TEST_PICTURES") {
         for file in home.read_dir().expect("a folder").flatten() {
             if file.path().extension().is_some_and(|ext| ext == "png") {
                 let to = std::path::Path::new(&folder).join(file.file_name());

@@ -28,10 +28,10 @@ fn peer(program: &str, package: &str) -> Command {
 
 /// A Python that has the packages of `./test`. Where that did not run there may be none.
 fn python() -> Option<Command> {
-    if let Some(python) = std::env::var_os("BANDY_TEST_PYTHON") {
+    if let Some(python) = std::env::var_os("TEST_PYTHON") {
         return Some(Command::new(python));
     }
-    let notice = "skipped: BANDY_TEST_PYTHON names no Python with HTTP in it. ./test makes one, and sets it\n";
+    let notice = "skipped: TEST_PYTHON names no Python with HTTP in it. ./test makes one, and sets it\n";
     std::io::stderr()
         .write_all(notice.as_bytes())
         .expect("stderr");
