@@ -25,8 +25,7 @@ fn python() -> Option<Command> {
     if let Some(python) = std::env::var_os("TEST_PYTHON") {
         return Some(Command::new(python));
     }
-    let notice =
-        "skipped: TEST_PYTHON names no Python with h11. ./test makes one, and sets it\n";
+    let notice = "skipped: TEST_PYTHON names no Python with h11. ./test makes one, and sets it\n";
     std::io::stderr()
         .write_all(notice.as_bytes())
         .expect("stderr");

@@ -31,7 +31,8 @@ fn python() -> Option<Command> {
     if let Some(python) = std::env::var_os("TEST_PYTHON") {
         return Some(Command::new(python));
     }
-    let notice = "skipped: TEST_PYTHON names no Python with HTTP in it. ./test makes one, and sets it\n";
+    let notice =
+        "skipped: TEST_PYTHON names no Python with HTTP in it. ./test makes one, and sets it\n";
     std::io::stderr()
         .write_all(notice.as_bytes())
         .expect("stderr");
