@@ -5,9 +5,8 @@
 //! where a request comes from: `Sec-Fetch-Site` (W3C Fetch Metadata), and those that do not yet send it, `Origin`
 //! (RFC 6454). Programs send neither, and are not concerned.
 
-use std::net::IpAddr;
-
 use super::{Downstream, HeaderMap, Method, Problem, Request, StatusCode, header};
+use crate::net::ws::is_this_machine;
 
 /// Refuses a request that changes something, carries what a browser sends by itself, and was made by another site's
 /// page.
@@ -120,20 +119,6 @@ fn is_same(origin: &str, host: &str, is_secure: bool) -> bool {
 fn is_loopback(request: &Request) -> bool {
     let address = Downstream::of(request).and_then(|d| d.endpoint().socket_addr());
     address.is_some_and(|address| address.ip().is_loopback())
-}
-
-fn is_this_machine(authority: &str) -> bool {
-    let host = match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((v6, _)) => v6,
-        None => authority
-            .split_once(':')
-            .map_or(authority, |(host, _)| host),
-    };
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -64,7 +64,8 @@ impl Origins {
     }
 }
 
-fn is_this_machine(authority: &str) -> bool {
+/// Whether a host, with its port if it has one, is this machine whatever names resolve to.
+pub(crate) fn is_this_machine(authority: &str) -> bool {
     let host = match authority
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))
