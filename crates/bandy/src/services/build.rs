@@ -75,16 +75,18 @@ struct Standing {
 impl Service<Conn> for Standing {
     type Out = ();
 
-    async fn call(&self, conn: Conn) -> Result<()> {
+    /// In a box of its own: a future that could be either would have the size of the larger for every connection.
+    fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
         let carries = conn.carries();
         match (&self.conns, &self.requests) {
-            (_, Some(requests)) if carries == Carries::Request => requests.call(conn).await,
-            (Some(conns), _) if carries != Carries::Request => conns.call(conn).await,
+            (_, Some(requests)) if carries == Carries::Request => requests.call_boxed(conn),
+            (Some(conns), _) if carries != Carries::Request => conns.call_boxed(conn),
             // A checked configuration does not come here.
             _ => {
                 let act = format!("answering at {}", conn.endpoint());
                 let why = format!("`{}` cannot stand there ({carries})", self.name);
-                Err(Error::new(Kind::Usage, Side::Local, act).because(why))
+                let error = Error::new(Kind::Usage, Side::Local, act).because(why);
+                Box::pin(std::future::ready(Err(error)))
             }
         }
     }
