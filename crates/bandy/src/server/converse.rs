@@ -137,11 +137,11 @@ pin_project! {
 impl Talk {
     fn new(record: Record, conn: Conn, held: Held) -> Talk {
         let news = record.server.drain.news();
-        let service = record.server.service.clone();
+        let call = record.server.service.answer(conn);
         // Looked at when it is first polled; by then it is on the event loop whose timers it uses.
         let timer = tokio::time::sleep(Duration::ZERO);
         Talk {
-            call: service.call_owned(conn),
+            call,
             is_watched: false,
             looks_at: Tick::now(),
             record,

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Authority, Http, Request, Response, Router, router};
 use crate::limits::Limits;
 use crate::net::conn::Conn;
-use crate::service::{BoxService, Service};
+use crate::service::{Answer, BoxService, Service};
 use crate::state::Store;
 
 /// What services need that was not told to them.
@@ -57,7 +57,7 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
             (None, Some(BoxService::new(router)))
         }
     };
-    let lift = |requests| Http::new(requests).limits(needs.limits.http.clone());
+    let lift = |requests| BoxService::new(Http::new(requests).limits(needs.limits.http.clone()));
     Ok(BoxService::new(Standing {
         name: answers.name(),
         conns,
@@ -69,25 +69,40 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
 struct Standing {
     name: &'static str,
     conns: Option<BoxService<Conn>>,
-    requests: Option<Http<BoxService<Request, Response>>>,
+    requests: Option<BoxService<Conn>>,
 }
 
+impl Standing {
+    /// What answers a connection that carries this.
+    ///
+    /// # Errors
+    /// That nothing does. A checked configuration does not come here.
+    fn stands_on(&self, conn: &Conn) -> Result<&BoxService<Conn>> {
+        let carries = conn.carries();
+        let service = match carries {
+            Carries::Request => &self.requests,
+            _ => &self.conns,
+        };
+        service.as_ref().ok_or_else(|| {
+            let act = format!("answering at {}", conn.endpoint());
+            let why = format!("`{}` cannot stand there ({carries})", self.name);
+            Error::new(Kind::Usage, Side::Local, act).because(why)
+        })
+    }
+}
+
+/// It only chooses: nothing of it is in a conversation's future, which has the size of the one that answers.
 impl Service<Conn> for Standing {
     type Out = ();
 
-    /// In a box of its own: a future that could be either would have the size of the larger for every connection.
-    fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
-        let carries = conn.carries();
-        match (&self.conns, &self.requests) {
-            (_, Some(requests)) if carries == Carries::Request => requests.call_boxed(conn),
-            (Some(conns), _) if carries != Carries::Request => conns.call_boxed(conn),
-            // A checked configuration does not come here.
-            _ => {
-                let act = format!("answering at {}", conn.endpoint());
-                let why = format!("`{}` cannot stand there ({carries})", self.name);
-                let error = Error::new(Kind::Usage, Side::Local, act).because(why);
-                Box::pin(std::future::ready(Err(error)))
-            }
+    async fn call(&self, conn: Conn) -> Result<()> {
+        self.stands_on(&conn)?.call(conn).await
+    }
+
+    fn call_owned(self: Arc<Self>, conn: Conn) -> Answer<'static, ()> {
+        match self.stands_on(&conn) {
+            Ok(service) => service.answer(conn),
+            Err(e) => Box::pin(std::future::ready(Err(e))),
         }
     }
 }
