@@ -43,11 +43,18 @@ pub trait Service<In>: Send + Sync + 'static {
     }
 }
 
-impl<In: Send, S: Service<In> + ?Sized> Service<In> for Arc<S> {
+impl<In: Send, S: Service<In>> Service<In> for Arc<S> {
     type Out = S::Out;
 
     fn call(&self, input: In) -> impl Future<Output = Result<S::Out>> + Send {
         S::call(self, input)
+    }
+
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, S::Out>
+    where
+        In: Send + 'static,
+    {
+        S::call_owned(Arc::clone(&self), input)
     }
 }
 
