@@ -10,8 +10,8 @@ use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
-use super::Shared;
 use super::drain::{Part, Stage};
+use super::live::Shared;
 use super::loops::OnLoop;
 use super::serve::Place;
 use crate::endpoint::Carries;

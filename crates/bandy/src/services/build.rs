@@ -30,15 +30,33 @@ impl std::fmt::Debug for Needs {
     }
 }
 
+/// What answers at a server, made.
+#[derive(Debug, Clone)]
+pub struct Built {
+    service: BoxService<Conn>,
+    requests: Option<Http<BoxService<Request, Response>>>,
+}
+
+impl Built {
+    /// It takes connections of every scheme that it stands on: those that carry requests are lifted by [`Http`].
+    pub fn service(&self) -> BoxService<Conn> {
+        self.service.clone()
+    }
+
+    /// Has the other one answer the requests that come from now on, on connections that stand too.
+    pub fn succeed(&self, next: &Built) {
+        if let (Some(before), Some(next)) = (&self.requests, &next.requests) {
+            before.succeed(next);
+        }
+    }
+}
+
 /// Makes what answers at a server.
-///
-/// It takes connections of every scheme that it stands on: those that carry requests are lifted by
-/// [`Http`].
 ///
 /// # Errors
 /// What only the machine can tell: that there is no such program or folder. And a template that is none, where no configuration
 /// checked it before.
-pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
+pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
     let (conns, requests) = match answers {
         // On whatever it stands, one limit holds for all its programs.
         Answers::Service(Spec::Exec { command, programs }) => {
@@ -57,12 +75,14 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
             (None, Some(BoxService::new(router)))
         }
     };
-    let lift = |requests| BoxService::new(Http::new(requests).limits(needs.limits.http.clone()));
-    Ok(BoxService::new(Standing {
+    let lift = |requests| Http::new(requests).limits(needs.limits.http.clone());
+    let requests = requests.map(lift);
+    let service = BoxService::new(Standing {
         name: answers.name(),
         conns,
-        requests: requests.map(lift),
-    }))
+        requests: requests.clone().map(BoxService::new),
+    });
+    Ok(Built { service, requests })
 }
 
 /// A service with all that it stands on.

@@ -19,7 +19,7 @@ use crate::endpoint::Carries;
 use crate::net::Messages;
 
 pub use answers::{Answers, Route, To};
-pub use build::{Needs, build};
+pub use build::{Built, Needs, build};
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.
