@@ -13,12 +13,15 @@ mod ask;
 mod backup;
 mod check;
 mod completions;
+mod control;
 mod diagnostics;
 mod exit;
 mod log;
 mod prompt;
+mod reload;
 mod report;
 mod run;
+mod running;
 mod serve;
 mod start;
 mod store;
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Ask(args) => ask::ask(*args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),

@@ -264,6 +264,7 @@ impl App {
 }
 
 /// What becomes of the servers there are, by their number.
+#[expect(clippy::large_enum_variant, reason = "there are a few, for a moment")]
 enum Next {
     New,
     Same(usize),
