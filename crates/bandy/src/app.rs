@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::limits::StoreLimits;
 use crate::net::ws::Origins;
 use crate::net::{Inherited, Spare};
+use crate::pool::{self, Pools};
 use crate::server::{Change, Loops, Running, Server};
 use crate::services::{self, Built, Needs};
 use crate::state::{self, Location, backup};
@@ -57,7 +58,10 @@ impl App {
     /// that is not there. A store that cannot be opened.
     pub fn start(plan: &Plan, mut inherited: Inherited) -> Result<App> {
         let loops = Arc::new(Loops::start()?);
-        let needs = remember(plan, &Needs::default())?;
+        let needs = Needs {
+            pools: Pools::new(&plan.pools)?,
+            ..remember(plan, &Needs::default())?
+        };
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
             servers.push(start(server, &needs, &loops, &mut inherited)?);
@@ -87,10 +91,12 @@ impl App {
     /// changed.
     pub fn reload(&mut self, plan: &Plan) -> Result<Changes> {
         self.leaving.retain(|running| !running.is_over());
-        let needs = match self.needs_of(plan)? {
+        let mut needs = match self.needs_of(plan)? {
             Some(needs) => needs,
             None => self.needs.clone(),
         };
+        let (pools, updates) = self.needs.pools.next(&plan.pools)?;
+        needs.pools = pools;
         let is_other_accounts = plan.accounts != self.plan.accounts;
         let before = |name: &str| self.plan.servers.iter().position(|s| s.name == name);
 
@@ -123,6 +129,7 @@ impl App {
                 }
             });
         }
+        updates.into_iter().for_each(pool::Update::apply);
         Ok(self.commit(plan, needs, steps, inherited))
     }
 
