@@ -5,6 +5,7 @@ pub mod api;
 pub mod balance;
 mod build;
 pub mod chargen;
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod exec;
