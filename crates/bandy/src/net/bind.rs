@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use super::accept::{Door, Listener, Source};
 use super::ending::Ending;
+use super::proxied::Proxied;
 use super::udp::FlowLimits;
 use super::{mem, tcp, tls, udp, unix, ws};
 use crate::endpoint::{Address, Endpoint, Host, Scheme};
@@ -22,6 +23,8 @@ pub struct Doors {
     pub tls: Option<tls::Acceptor>,
     /// Who may open a WebSocket.
     pub origins: ws::Origins,
+    /// Whose word is taken for whom they bring.
+    pub proxied: Proxied,
     /// Bounds on messages and UDP flows.
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
@@ -263,6 +266,10 @@ impl Bound {
                 .filter(|_| scheme.is_secure())
                 .map(|tls| tls.clone().alpn(protocols(scheme))),
             ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| doors.origins.clone()),
+            proxied: match source {
+                Source::Tcp(_) => doors.proxied.clone(),
+                _ => Proxied::default(),
+            },
             message_bytes: doors.limits.message_bytes,
             ending: doors.ending.clone(),
         };

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::io::Io;
 use super::messages::Messages;
@@ -147,7 +148,30 @@ impl Conn {
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        &self.meter.peer
+        self.meter.peer()
+    }
+
+    /// Where the peer went to: our end's address. As the system tells it, or as was told by who passes the conversation on.
+    pub fn local(&self) -> Option<SocketAddr> {
+        let own = || self.tcp()?.local_addr().ok();
+        self.meter.told_to().or_else(own)
+    }
+
+    /// The socket, where nothing is between it and what is said.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.io {
+            Io::Tcp(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer came to us.
+    pub(super) fn is_near(&self) -> bool {
+        self.meter.side == Side::Downstream
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.io
     }
 
     /// The endpoint that was asked: on the answering end the one listened on, on the asking end the one it went to.

@@ -125,7 +125,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
         Ok(stream) => Ok(Socket::new(stream)),
-        Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
+        Err(e) => Err(handshake_failed(e, Side::Downstream, meter.peer())),
     }
 }
 

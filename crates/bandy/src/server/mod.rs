@@ -21,6 +21,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
 use crate::net::ca::names_for;
 use crate::net::conn::Conn;
+use crate::net::proxied::Proxied;
 use crate::net::tls::{Acceptor, ServerTls};
 use crate::net::ws::Origins;
 use crate::net::{Bound, Doors, Inherited, bind};
@@ -49,6 +50,7 @@ pub struct Server {
     limits: Limits,
     tls: ServerTls,
     origins: Origins,
+    proxied: Proxied,
 }
 
 impl Server {
@@ -63,6 +65,7 @@ impl Server {
             limits: Limits::default(),
             tls: ServerTls::default(),
             origins: Origins::default(),
+            proxied: Proxied::default(),
         }
     }
 
@@ -117,6 +120,12 @@ impl Server {
         self
     }
 
+    /// From whom connections are taken that begin with whom they bring (the PROXY protocol).
+    pub fn proxied(mut self, proxied: Proxied) -> Server {
+        self.proxied = proxied;
+        self
+    }
+
     /// Starts the server on event loops of its own, one per core.
     ///
     /// # Errors
@@ -164,6 +173,7 @@ impl Server {
         let doors = Doors {
             tls,
             origins: self.origins,
+            proxied: self.proxied,
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
             ending: drain.ending().clone(),
