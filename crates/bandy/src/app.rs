@@ -125,7 +125,8 @@ fn build(planned: &plan::Server, needs: &Needs) -> Result<Server> {
         .tls(planned.tls.clone())
         .origins(Origins {
             allowed: planned.origins.clone(),
-        });
+        })
+        .proxied(planned.proxied.clone());
     Ok(planned
         .listen
         .iter()

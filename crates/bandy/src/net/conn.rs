@@ -24,7 +24,7 @@ use super::io::Io;
 use super::messages::Messages;
 use super::meter::Meter;
 use super::tick::Tick;
-use super::{scratch, tls};
+use super::{scratch, tls, ws};
 use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Result, Side};
 
@@ -294,11 +294,31 @@ impl Conn {
             self.meter.closed_first.store(true, Relaxed);
         }
         let done = match &mut self.io {
-            Io::Ws(socket) => socket.finish().await,
+            Io::Ws(socket) => socket.finish(ws::Close::normal()).await,
             Io::Udp(_) => Ok(()),
             stream => stream.shutdown().await,
         };
         done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// As [`Conn::finish`]; on a WebSocket the close frame says this.
+    ///
+    /// # Errors
+    /// What the transport reports.
+    pub async fn finish_with(&mut self, close: ws::Close) -> Result<()> {
+        let Io::Ws(socket) = &mut self.io else {
+            return self.finish().await;
+        };
+        let done = socket.finish(close).await;
+        done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// What the peer of a WebSocket said when it closed it, once [`Conn::recv`] gave `None`.
+    pub fn peer_close(&self) -> Option<&ws::Close> {
+        match &self.io {
+            Io::Ws(socket) => socket.peer_close(),
+            _ => None,
+        }
     }
 
     /// Has the connection end with a reset where it is dropped: for a peer that would take any other end for all that
