@@ -284,11 +284,7 @@ pub(super) fn origins<'a>(
 }
 
 /// The server's `proxy_protocol`: from whom a PROXY header is awaited and believed.
-pub(super) fn proxied<'a>(
-    walk: &mut Walk<'a>,
-    server: &'a Table,
-    has_listener: bool,
-) -> Proxied {
+pub(super) fn proxied<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool) -> Proxied {
     const HELP: &str = "name the addresses that are believed, as in `[\"10.0.0.0/8\"]`";
     let Some((key, value)) = server.entry("proxy_protocol") else {
         return Proxied::default();

@@ -398,7 +398,10 @@ fn any_server(first: usize) -> impl Strategy<Value = Server> {
                 tls,
                 origins: origins.into_iter().map(str::to_owned).collect(),
                 proxied: Proxied {
-                    from: proxied.iter().map(|r| r.parse().expect("a range")).collect(),
+                    from: proxied
+                        .iter()
+                        .map(|r| r.parse().expect("a range"))
+                        .collect(),
                 },
                 limits,
             }
