@@ -29,7 +29,7 @@ const LARGE_READS: u8 = 4;
 /// What one direction moves before others have their turn. Bytes.
 const TURN: usize = 4 << 20;
 
-/// Two connections that talk to each other, as a future: ready when the conversation is over.
+/// Two connections that talk to each other.
 #[derive(Debug)]
 pub(crate) struct Relay {
     /// Who came.
@@ -74,11 +74,7 @@ impl Relay {
     ///
     /// # Errors
     /// Which end failed. The other one was made to fail too.
-    pub(crate) async fn run(&mut self) -> Result<()> {
-        std::future::poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let there = self.there.poll(cx, &mut self.near, &mut self.far);
         if let Some(over) = self.note(End::Near, End::Far, there) {
             return Poll::Ready(over);

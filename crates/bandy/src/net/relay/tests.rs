@@ -43,7 +43,7 @@ type Relaying = JoinHandle<(Relay, Result<()>)>;
 
 fn run(mut relay: Relay) -> Relaying {
     tokio::spawn(async move {
-        let ended = relay.run().await;
+        let ended = std::future::poll_fn(|cx| relay.poll(cx)).await;
         (relay, ended)
     })
 }
@@ -224,7 +224,7 @@ async fn nothing_is_owned_while_nothing_is_said() {
     };
     tokio::select! {
         () = talk => {}
-        ended = relay.run() => panic!("it ended: {ended:?}"),
+        ended = std::future::poll_fn(|cx| relay.poll(cx)) => panic!("it ended: {ended:?}"),
     }
     let splice = relay.there.splice.as_ref();
     assert!(splice.is_some(), "so much came, and was not taken for bulk");
