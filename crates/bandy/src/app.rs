@@ -338,7 +338,8 @@ fn made(planned: &plan::Server, built: &Built) -> Server {
         .tls(planned.tls.clone())
         .origins(Origins {
             allowed: planned.origins.clone(),
-        });
+        })
+        .proxied(planned.proxied.clone());
     planned
         .listen
         .iter()

@@ -8,6 +8,7 @@ use super::strategy::Choice;
 use crate::endpoint::{Carries, Endpoint, Scheme};
 use crate::http::client::Version;
 use crate::net::tls::ClientTls;
+use crate::wire::proxy;
 
 /// A pool, every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Options {
     pub slow_start: Option<Duration>,
     /// Which version of HTTP backends are asked in; `None` is what they offer in the TLS handshake, else HTTP/1.1.
     pub http: Option<Version>,
+    /// Connections to backends begin with whom they bring (the PROXY protocol).
+    pub proxy_protocol: Option<proxy::Version>,
 }
 
 /// A backend as it was told.
@@ -120,6 +123,7 @@ impl Options {
             hedge: None,
             slow_start: None,
             http: None,
+            proxy_protocol: None,
         }
     }
 

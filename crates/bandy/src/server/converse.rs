@@ -249,7 +249,7 @@ impl Drop for Record {
             server = %self.server.name,
             service = %self.server.service_name,
             endpoint = %meter.endpoint,
-            peer = %meter.peer,
+            peer = %meter.peer(),
             received = meter.read(),
             sent = meter.written(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,
