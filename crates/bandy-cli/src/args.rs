@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
+use crate::load::LoadArgs;
+use crate::models::ModelsArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -21,6 +23,7 @@ Examples:
   bandy serve api http://:8000                accounts, records, and a page to try them on
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
+  bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,
@@ -41,6 +44,8 @@ pub enum Command {
     Check(CheckArgs),
     Serve(Box<ServeArgs>),
     Ask(Box<AskArgs>),
+    Load(Box<LoadArgs>),
+    Models(Box<ModelsArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),
     User(UserArgs),

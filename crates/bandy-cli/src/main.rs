@@ -15,7 +15,9 @@ mod check;
 mod completions;
 mod diagnostics;
 mod exit;
+mod load;
 mod log;
+mod models;
 mod prompt;
 mod report;
 mod run;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Ask(args) => ask::ask(*args),
+        Command::Load(args) => load::load(*args),
+        Command::Models(args) => models::models(&args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
         Command::User(args) => user::user(&args),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::outcome::Outcome;
-use super::record::Latencies;
+use super::record::{Latencies, Slice, bucket_start, latencies};
 
 /// What a run is expected to reach.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,13 +160,29 @@ impl Expect {
         )
     }
 
-    pub(super) fn hold(
-        &self,
-        latency: &Latencies,
-        error_part: f64,
-        failed: u64,
-        rate: f64,
-    ) -> Checked {
+    /// Holds what there is of a run so far against it: latencies to within some percent. `None` for what can still become
+    /// another: a rate, and what has to be more than something.
+    pub fn check_early(&self, so_far: &Slice, failed: u64) -> Option<Checked> {
+        if self.what == What::Rate || matches!(self.order, Order::More | Order::MoreOrEqual) {
+            return None;
+        }
+        let mut latency = latencies();
+        for (bucket, count) in so_far.latency.iter().enumerate() {
+            let middle = (bucket_start(bucket) + bucket_start(bucket + 1)) / 2;
+            latency.saturating_record_n(middle, u64::from(*count));
+        }
+        if latency.is_empty() && !matches!(self.what, What::Errors | What::ErrorPart) {
+            return None;
+        }
+        let all = so_far.done + failed;
+        let part = match all {
+            0 => 0.0,
+            all => failed as f64 / all as f64,
+        };
+        Some(self.hold(&latency, part, failed, 0.0))
+    }
+
+    fn hold(&self, latency: &Latencies, error_part: f64, failed: u64, rate: f64) -> Checked {
         let of_answers = |nanos: f64| (!latency.is_empty()).then_some(nanos);
         let measured = match self.what {
             What::Quantile(quantile) => of_answers(match quantile {
@@ -201,7 +217,6 @@ impl Expect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::record::latencies;
 
     #[test]
     fn held_against_a_run() {

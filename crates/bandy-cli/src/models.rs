@@ -1,0 +1,6 @@
+//! placeholder
+#[derive(Debug, clap::Args)]
+pub struct ModelsArgs {}
+pub fn models(_: &ModelsArgs) -> Result<crate::exit::Code, bandy::error::Error> {
+    Ok(crate::exit::Code::Done)
+}
