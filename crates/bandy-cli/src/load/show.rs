@@ -96,7 +96,7 @@ fn single(out: &mut String, one: &Measured, paint: &Paint) {
     put(
         out,
         format_args!(
-            "  {:<10}{}{} /s{}   {}\n",
+            "  {:<12}{}{} /s{}   {}\n",
             "rate",
             paint.bold,
             count(report.rate),
@@ -152,7 +152,7 @@ fn latency(out: &mut String, one: &Measured, paint: &Paint) {
         put(
             out,
             format_args!(
-                "  {:<10}{}no request was answered well{}\n",
+                "  {:<12}{}no request was answered well{}\n",
                 "latency", paint.bad, paint.off
             ),
         );
@@ -160,12 +160,12 @@ fn latency(out: &mut String, one: &Measured, paint: &Paint) {
     };
     put(
         out,
-        format_args!("  {:<10}p99 over time   {}\n\n", "latency", sparkline(&p99)),
+        format_args!("  {:<12}p99 over time   {}\n\n", "latency", sparkline(&p99)),
     );
     put(
         out,
         format_args!(
-            "  {}{:<18}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{}\n",
+            "  {}{:<20}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{}\n",
             paint.dim, "ms", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max", paint.off
         ),
     );
@@ -174,7 +174,7 @@ fn latency(out: &mut String, one: &Measured, paint: &Paint) {
         put(
             out,
             format_args!(
-                "  {name:<18}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
+                "  {name:<20}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
                 ms(l.min),
                 ms(l.p50),
                 ms(l.p90),
@@ -207,7 +207,7 @@ fn requests(out: &mut String, one: &Measured, paint: &Paint) {
     put(
         out,
         format_args!(
-            "\n  {:<10}{} due = {} done",
+            "\n  {:<12}{} due = {} done",
             "requests",
             count(requests.scheduled as f64),
             count(requests.done as f64)
@@ -239,7 +239,7 @@ fn requests(out: &mut String, one: &Measured, paint: &Paint) {
         put(
             out,
             format_args!(
-                "  {:<10}{}{} {cause}{}   {}\n",
+                "  {:<12}{}{} {cause}{}   {}\n",
                 "errors",
                 paint.bad,
                 count(*number as f64),
@@ -257,7 +257,7 @@ fn requests(out: &mut String, one: &Measured, paint: &Paint) {
     if !classes.is_empty() {
         put(
             out,
-            format_args!("  {:<10}{}\n", "status", classes.join(", ")),
+            format_args!("  {:<12}{}\n", "status", classes.join(", ")),
         );
     }
 }
@@ -269,7 +269,7 @@ fn transport(out: &mut String, one: &Measured) {
     put(
         out,
         format_args!(
-            "  {:<10}{} out ({}/s), {} in ({}/s)\n",
+            "  {:<12}{} out ({}/s), {} in ({}/s)\n",
             "bytes",
             bytes_text(bytes.sent as f64),
             per_second(bytes.sent),
@@ -280,7 +280,7 @@ fn transport(out: &mut String, one: &Measured) {
     put(
         out,
         format_args!(
-            "  {:<10}{} made",
+            "  {:<12}{} made",
             "connections",
             count(connections.opened as f64)
         ),
@@ -304,7 +304,7 @@ fn transport(out: &mut String, one: &Measured) {
     put(
         out,
         format_args!(
-            "\n  {:<10}{:.1} us of processor a request, on {} event {}\n",
+            "\n  {:<12}{:.1} us of processor a request, on {} event {}\n",
             "generator",
             generator.cpu_us_per_request,
             generator.loops,

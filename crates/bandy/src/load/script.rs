@@ -49,6 +49,8 @@ pub(super) struct Step {
     /// The request, if it is the same each time; and its bytes in HTTP/1.1.
     pub(super) plain: Option<HttpRequest>,
     pub(super) encoded: Option<Vec<u8>>,
+    /// And its head in HTTP/2.
+    pub(super) http2: Option<::http::Request<()>>,
     pub(super) asked: Asked,
     captures: Vec<Capture>,
     expect: Option<u16>,
@@ -256,6 +258,7 @@ impl Step {
             template,
             plain: None,
             encoded: None,
+            http2: None,
             captures: Vec::new(),
             expect: None,
         }
@@ -266,6 +269,7 @@ impl Step {
         let mut encoded = Vec::new();
         request.write_http1(&mut encoded);
         self.encoded = Some(encoded);
+        self.http2 = Some(request.http2(&self.template.to));
         self.plain = Some(request);
     }
 

@@ -12,10 +12,20 @@ use crate::load::lane;
 use crate::load::script::{Kept, Reader, Script};
 use crate::load::tally::Cause;
 use crate::load::timing;
+use crate::net::Meter;
 
 /// A connection, shared by its streams. All of them are on one event loop, so nobody ever waits for the lock but while
 /// one of them connects for all.
-pub(in crate::load) type Shared = Arc<Mutex<Option<SendRequest<Bytes>>>>;
+pub(in crate::load) type Shared = Arc<Mutex<Option<Open>>>;
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(in crate::load) struct Open {
+    sender: SendRequest<Bytes>,
+    meter: Arc<Meter>,
+    /// Bytes that were told of it: out, and in.
+    told: (u64, u64),
+}
 
 /// What the server may send of one answer, and of all of them, before it is told that it was taken. Bytes.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -30,7 +40,6 @@ pub(in crate::load) struct H2 {
     reader: Reader,
     shared: Shared,
     sender: Option<SendRequest<Bytes>>,
-    bytes: (u64, u64),
 }
 
 impl H2 {
@@ -41,7 +50,6 @@ impl H2 {
             script,
             shared,
             sender: None,
-            bytes: (0, 0),
         }
     }
 
@@ -49,23 +57,18 @@ impl H2 {
         let (Some(sender), Some(step)) = (&self.sender, self.script.step(&self.reader)) else {
             return Err(Failure::new(Cause::Closed, "the connection is gone"));
         };
-        let made;
-        let request = match &step.plain {
-            Some(plain) => plain,
-            None => {
-                made = step.render(&self.reader)?;
-                &made
+        let (head, body) = match (&step.http2, &step.plain) {
+            (Some(head), Some(plain)) => (head.clone(), plain.body.clone()),
+            _ => {
+                let made = step.render(&self.reader)?;
+                (made.http2(&self.line.to), made.body)
             }
         };
-        let body = request.body.clone();
         let mut keeps = step.keeps().then(Kept::default);
         let mut sender = sender.clone().ready().await.map_err(failed)?;
-        let (answer, mut stream) = sender
-            .send_request(request.http2(&self.line.to), body.is_empty())
-            .map_err(failed)?;
+        let (answer, mut stream) = sender.send_request(head, body.is_empty()).map_err(failed)?;
         self.sender = Some(sender);
         if !body.is_empty() {
-            self.bytes.0 += body.len() as u64;
             stream.send_data(body, true).map_err(failed)?;
         }
         let answer = answer.await.map_err(failed)?;
@@ -86,7 +89,6 @@ impl H2 {
         }
         while let Some(data) = body.data().await {
             let data = data.map_err(failed)?;
-            self.bytes.1 += data.len() as u64;
             if let Some(kept) = &mut keeps {
                 kept.take(&data);
             }
@@ -106,12 +108,11 @@ impl Talk for H2 {
     async fn connect(&mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
         let mut shared = shared.lock().await;
-        if let Some(sender) = shared.take()
-            && let Ok(ready) = sender.clone().ready().await
+        if let Some(open) = shared.as_ref()
+            && let Ok(ready) = open.sender.clone().ready().await
         {
             // Another stream has connected.
             self.sender = Some(ready);
-            *shared = Some(sender);
             return Ok(());
         }
         let conn = self.line.connect().await?;
@@ -122,6 +123,7 @@ impl Talk for H2 {
                 "the server does not agree to HTTP/2",
             ));
         }
+        let meter = conn.meter().clone();
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -133,7 +135,11 @@ impl Talk for H2 {
         tokio::spawn(async move {
             let _ = connection.await;
         });
-        *shared = Some(sender.clone());
+        *shared = Some(Open {
+            sender: sender.clone(),
+            meter,
+            told: (0, 0),
+        });
         self.sender = Some(sender);
         Ok(())
     }
@@ -157,7 +163,16 @@ impl Talk for H2 {
     }
 
     fn take_bytes(&mut self) -> (u64, u64) {
-        std::mem::take(&mut self.bytes)
+        // What the connection's other streams had of them is told here too, once.
+        let Ok(mut shared) = self.shared.try_lock() else {
+            return (0, 0);
+        };
+        let Some(open) = shared.as_mut() else {
+            return (0, 0);
+        };
+        let now = (open.meter.written(), open.meter.read());
+        let before = std::mem::replace(&mut open.told, now);
+        (now.0 - before.0, now.1 - before.1)
     }
 }
 
