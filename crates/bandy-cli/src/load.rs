@@ -107,6 +107,9 @@ pub struct LoadArgs {
     /// The longest that a request may take, connecting included
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Pace")]
     timeout: Duration,
+    /// Requests for which a connection is kept [default: as long as the server keeps it]
+    #[arg(long, value_name = "N", help_heading = "Pace")]
+    per_connection: Option<u64>,
     /// Event loops, a thread each [default: one for each core]
     #[arg(long, value_name = "N", help_heading = "Pace")]
     loops: Option<usize>,

@@ -59,6 +59,7 @@ fn plan(to: &Endpoint, connections: usize) -> Plan {
         pace: Pace::Closed,
         stop: Stop::default(),
         connections,
+        per_connection: None,
         timeout: PATIENCE,
         loops: Some(2),
     }
@@ -330,6 +331,20 @@ fn connections_that_end_after_an_answer_are_made_anew() {
     });
     assert_eq!(outcome.requests().done, 50);
     assert!(outcome.tally.connected >= 50);
+}
+
+#[test]
+fn a_connection_may_be_for_so_many_requests() {
+    let to = server(|_, mut stream| while hear(&mut stream) && stream.write_all(ANSWER).is_ok() {});
+    let outcome = run(Plan {
+        stop: of(60),
+        per_connection: Some(3),
+        ..plan(&to, 4)
+    });
+    assert_eq!(outcome.requests().done, 60);
+    // Each event loop's two connections share its 30 requests, and may end one short of three.
+    let connected = outcome.tally.connected;
+    assert!((20..=22).contains(&connected), "{connected}");
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub fn stages(args: &LoadArgs) -> Result<Vec<(String, Plan)>, Error> {
             requests: args.number,
         },
         connections: args.connections,
+        per_connection: args.per_connection,
         timeout: args.timeout,
         loops: args.loops,
     };

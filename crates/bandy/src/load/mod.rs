@@ -19,6 +19,7 @@
 //!     pace: Pace::Closed,
 //!     stop: Stop { after: Some(Duration::from_secs(10)), requests: None },
 //!     connections: 100,
+//!     per_connection: None,
 //!     timeout: Duration::from_secs(10),
 //!     loops: None,
 //! })?

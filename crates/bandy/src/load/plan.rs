@@ -23,6 +23,8 @@ pub struct Plan {
     pub stop: Stop,
     /// Connections, over all event loops; at most [`CONNECTIONS_MAX`].
     pub connections: usize,
+    /// After so many requests a connection is closed, and another made. `None` keeps it.
+    pub per_connection: Option<u64>,
     /// How long a request may take, connecting included.
     pub timeout: Duration,
     /// Event loops, each with a thread of its own: one for each core if this is `None`, and never more than connections.

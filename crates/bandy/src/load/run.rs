@@ -436,19 +436,35 @@ fn spawn(common: &Arc<Common>, line: &Line, slots: usize, streams: usize, first:
             move |tried: std::result::Result<(), Failure>| common.tried(tried)
         };
         let (line, turn) = (line.clone(), first + slot);
+        let most = common.plan.per_connection;
         match (&common.plan.work, &http, &said) {
             (Work::Http1(_), Some(script), _) => {
-                tokio::spawn(drive(slot, H1::new(line, script.clone(), turn), tried));
+                tokio::spawn(drive(
+                    slot,
+                    H1::new(line, script.clone(), turn),
+                    most,
+                    tried,
+                ));
             }
             (Work::Http2 { .. }, Some(script), _) => {
                 let talk = H2::new(line, script.clone(), shared.clone(), turn);
-                tokio::spawn(drive(slot, talk, tried));
+                tokio::spawn(drive(slot, talk, most, tried));
             }
             (Work::Lines(_), _, Some(said)) => {
-                tokio::spawn(drive(slot, Lines::new(line, said.clone(), turn), tried));
+                tokio::spawn(drive(
+                    slot,
+                    Lines::new(line, said.clone(), turn),
+                    most,
+                    tried,
+                ));
             }
             (_, _, Some(said)) => {
-                tokio::spawn(drive(slot, Messages::new(line, said.clone(), turn), tried));
+                tokio::spawn(drive(
+                    slot,
+                    Messages::new(line, said.clone(), turn),
+                    most,
+                    tried,
+                ));
             }
             _ => {}
         }

@@ -102,6 +102,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 pub(super) async fn drive(
     slot: usize,
     mut talk: impl Talk,
+    per_connection: Option<u64>,
     first: impl FnOnce(Result<(), Failure>) + Send,
 ) {
     let tried = {
@@ -113,9 +114,16 @@ pub(super) async fn drive(
     }
     lane::with(|lane| lane.tried());
     let mut pause = PAUSE.0;
+    let mut made = 0;
     while let Some(job) = next(slot, &mut talk).await {
         match request(slot, &mut talk, job).await {
-            Made::Ended => pause = PAUSE.0,
+            Made::Ended => {
+                pause = PAUSE.0;
+                made += 1;
+                if per_connection.is_some_and(|most| made % most.max(1) == 0) {
+                    talk.hang_up();
+                }
+            }
             Made::NotConnected => {
                 // A server that is down is not asked in a busy loop.
                 let sleep = pin!(tokio::time::sleep(pause));
