@@ -4,6 +4,7 @@ pub mod answers;
 pub mod api;
 mod build;
 pub mod chargen;
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod exec;
