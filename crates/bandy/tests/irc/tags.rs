@@ -15,14 +15,46 @@ async fn a_message_is_the_same_one_for_all() {
     }
     ada.rest().await;
     bob.rest().await;
-    ada.say("@+typing=done;fizz=buzz PRIVMSG #lobby :hi").await;
+    ada.say("@fizz=buzz PRIVMSG #lobby :hi").await;
     let echo = ada.hears(":ada!*@* PRIVMSG #lobby :hi").await;
     let heard = bob.hears(":ada!*@* PRIVMSG #lobby :hi").await;
     let plain = old.hears(":ada!*@* PRIVMSG #lobby :hi").await;
     assert_eq!(echo.tag("msgid"), heard.tag("msgid"));
     assert_eq!(echo.tag("time"), heard.tag("time"));
-    assert_eq!(heard.tags(), ["+typing", "msgid", "time"]);
+    assert_eq!(heard.tags(), ["msgid", "time"]);
     assert!(plain.tags().is_empty());
+
+    let id = heard.tag("msgid");
+    bob.say(&format!(
+        "@+draft/reply={id};+x=y PRIVMSG #lobby :hi yourself"
+    ))
+    .await;
+    let answer = ada.hears(":bob!*@* PRIVMSG #lobby :hi yourself").await;
+    assert_eq!(answer.tags(), ["+draft/reply", "msgid", "time"]);
+    assert_eq!(answer.tag("+draft/reply"), id);
+}
+
+#[tokio::test]
+async fn a_long_text_is_several_lines_and_one_message() {
+    let stage = Stage::new();
+    let mut ada = stage.with("ada", "message-tags echo-message").await;
+    let mut bob = stage.with("bob", "message-tags").await;
+    ada.joins("#lobby").await;
+    bob.joins("#lobby").await;
+    ada.rest().await;
+    let words = "\u{20ac}uro ".repeat(69);
+    ada.say(&format!("PRIVMSG #lobby :{words}")).await;
+    let first = bob.hears(":ada!*@* PRIVMSG #lobby :*").await;
+    let second = bob.hears(":ada!*@* PRIVMSG #lobby :*").await;
+    assert_eq!(first.tags(), ["msgid"]);
+    assert!(second.tags().is_empty());
+    let both = format!(
+        "{}{}",
+        first.message().params()[1],
+        second.message().params()[1]
+    );
+    assert_eq!(both.trim_end(), words.trim_end());
+    bob.hears_nothing().await;
 }
 
 #[tokio::test]
@@ -36,21 +68,24 @@ async fn a_tagmsg_reaches_those_who_know_tags() {
     }
     ada.rest().await;
     bob.rest().await;
-    ada.say("@+steel=a\\:b;cat=dog TAGMSG #lobby").await;
-    assert_eq!(
-        ada.hears(":ada!*@* TAGMSG #lobby").await.tag("+steel"),
-        "a;b"
-    );
+    ada.say("@+typing=active;cat=dog;+steel=wootz TAGMSG #lobby")
+        .await;
+    let echo = ada.hears(":ada!*@* TAGMSG #lobby").await;
     let heard = bob.hears(":ada!*@* TAGMSG #lobby").await;
-    assert_eq!(heard.tag("+steel"), "a;b");
-    assert!(!heard.tags().contains(&"cat".to_owned()));
+    for line in [echo, heard] {
+        assert_eq!(line.tags(), ["+typing"]);
+        assert_eq!(line.tag("+typing"), "active");
+    }
+    // What other protocols have no word for is not passed on: CLIENTTAGDENY says so.
+    ada.say("@+steel=wootz TAGMSG #lobby").await;
+    ada.hears_nothing().await;
     ada.say("@+typing=active TAGMSG bob").await;
     ada.hears("TAGMSG bob").await;
     bob.hears(":ada!*@* TAGMSG bob").await;
     old.hears_nothing().await;
     old.asks("TAGMSG bob", "421 old TAGMSG :*").await;
 
-    let most = format!("@+a={} TAGMSG bob", "x".repeat(4096 - 5));
+    let most = format!("@+typing=done;+a={} TAGMSG bob", "x".repeat(4096 - 18));
     ada.say(&most).await;
     ada.hears("TAGMSG bob").await;
     bob.hears("TAGMSG bob").await;
@@ -118,17 +153,14 @@ async fn who_is_logged_in_is_seen() {
     let stage = Stage::new();
     stage.user("ada", "correct horse").await;
     let mut bob = stage
-        .with(
-            "bob",
-            "extended-join account-tag account-notify away-notify multi-prefix",
-        )
+        .with("bob", "extended-join account-tag away-notify multi-prefix")
         .await;
     bob.joins("#lobby").await;
     let mut ada = stage.connect().await;
     ada.say("PASS :correct horse").await;
     ada.registers("ada").await;
     ada.joins("#lobby").await;
-    bob.hears(":ada!*@* JOIN #lobby ada :Real ada").await;
+    bob.hears(":ada!*@* JOIN #lobby ada :ada").await;
     ada.say("PRIVMSG #lobby :hi").await;
     assert_eq!(bob.hears("PRIVMSG #lobby :hi").await.tag("account"), "ada");
     ada.ask("AWAY :tea").await;
@@ -139,7 +171,7 @@ async fn who_is_logged_in_is_seen() {
     let mut guest = stage.person("guest1").await;
     guest.joins("#lobby").await;
     bob.hears(
-        ":guest1!*@* JOIN #lobby \\* :Real guest1"
+        ":guest1!*@* JOIN #lobby \\* :guest1"
             .replace('\\', "")
             .as_str(),
     )

@@ -194,8 +194,4 @@ impl Person {
         .await;
         self.rest().await;
     }
-
-    pub fn nick(&self) -> &str {
-        &self.nick
-    }
 }

@@ -145,6 +145,8 @@ impl Client {
     async fn hear(&mut self, line: Line) {
         self.heard = Instant::now();
         self.is_asked = false;
+        // What had happened before it came is told before it is answered.
+        self.drain();
         let line = match line {
             Line::Text(line) => line,
             Line::TooLong => {

@@ -22,6 +22,8 @@ impl Client {
     pub(super) fn tell(&mut self, told: &Told) {
         match &told.event {
             Event::Logged { id, entry } => self.tell_logged(told, id, entry),
+            // What one did oneself was answered.
+            Event::Joined { who, .. } if self.is_me(who) => {}
             Event::Joined { room, who, role } => self.tell_joined(room, who, *role),
             Event::Parted { room, who, reason } => {
                 if self.is_me(who) {
@@ -279,6 +281,7 @@ impl Client {
             return format!("#{room}");
         };
         if !self.is_me(by) {
+            self.remember_nick(by.person.clone(), &by.nick);
             return self.me.nick.clone();
         }
         let other = if one == self.me.person { other } else { one };

@@ -274,6 +274,8 @@ impl Client {
         if let Ok(Answer::Unread(unread)) = self.ask(Command::Unread).await {
             rooms.extend(unread.into_iter().map(|unread| unread.room));
         }
+        let spoken_with = self.nicks.keys();
+        rooms.extend(spoken_with.map(|person| RoomName::direct(&self.me.person, person)));
         rooms.sort();
         rooms.dedup();
         for room in rooms {

@@ -1,6 +1,8 @@
 //! From the first line to the welcome: who comes, and what their client can do.
 
 use super::client::Client;
+use super::refusal::{self, Act};
+use super::rooms::sayable;
 use super::source::source;
 use super::{NETWORK, welcome};
 use crate::accounts::{Admission, Credentials, Secret, User, name};
@@ -48,7 +50,7 @@ impl Client {
             Answer::End => self.register().await,
             Answer::Nothing => {}
             Answer::Unknown(name) => {
-                let name = super::rooms::sayable(&name);
+                let name = sayable(&name);
                 self.out
                     .reply(numeric::ERR_INVALIDCAPCMD, &[name], "Invalid CAP command");
             }
@@ -80,11 +82,23 @@ impl Client {
                 .reply(numeric::ERR_NONICKNAMEGIVEN, &[], "No nickname given");
         };
         if let Err(fault) = name::check(mended(nick)) {
-            let shown = super::rooms::sayable(nick);
+            let shown = sayable(nick);
             let text = format!("Erroneous nickname: {fault}");
             return self
                 .out
                 .reply(numeric::ERR_ERRONEUSNICKNAME, &[shown], &text);
+        }
+        // Whoever may still log in may well be called as somebody who is here: themselves.
+        let Registration {
+            negotiation,
+            pass,
+            account,
+            ..
+        } = &self.registration;
+        let is_guest = !negotiation.holds_registration() && pass.is_none() && account.is_none();
+        if is_guest && mended(nick) == nick && !self.hub.0.with(|world| world.is_free(nick)) {
+            let why = Refused::NickTaken(nick.to_owned());
+            return refusal::tell(&mut self.out, Act::Other, "NICK", nick, &why);
         }
         self.registration.nick = Some(nick.to_owned());
         self.register().await;
@@ -96,7 +110,7 @@ impl Client {
             return self.out.reply(numeric::ERR_ALREADYREGISTERED, &[], text);
         }
         // The name and the real name have to be there, and are not kept: nobody proved them.
-        if (0..4).any(|at| self.registration_param(message, at)) {
+        if (0..4).any(|at| message.param(at).is_none()) {
             return self.out.reply(
                 numeric::ERR_NEEDMOREPARAMS,
                 &["USER"],
@@ -105,10 +119,6 @@ impl Client {
         }
         self.registration.has_user = true;
         self.register().await;
-    }
-
-    fn registration_param(&self, message: &Message<'_>, at: usize) -> bool {
-        message.param(at).is_none()
     }
 
     pub(super) async fn authenticate(&mut self, message: &Message<'_>) {
@@ -273,8 +283,7 @@ impl Client {
                 why @ (Refused::NickTaken(_) | Refused::NickReserved(_) | Refused::NickWrong(_)),
             )) => {
                 self.registration.nick = None;
-                let act = super::refusal::Act::Other;
-                super::refusal::tell(&mut self.out, act, "NICK", &nick, &why);
+                refusal::tell(&mut self.out, Act::Other, "NICK", &nick, &why);
             }
             Ok(Err(why)) => self.leave(&why.to_string()),
             Err(error) => {
