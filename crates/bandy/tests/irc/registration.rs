@@ -96,7 +96,7 @@ async fn what_is_no_command() {
     ada.send("\r\n\n  \r\nPING :bare line feeds\n").await;
     ada.hears("PONG * :bare line feeds").await;
     ada.send(b"PRIVMSG #lobby :\xff\xfe\r\n").await;
-    ada.hear().await;
+    ada.hears("FAIL PRIVMSG INVALID_UTF8 :*").await;
     ada.send("PRIVMSG #lobby :a\0b\r\n").await;
     ada.hears_nothing().await;
     ada.send("x".repeat(100_000)).await;

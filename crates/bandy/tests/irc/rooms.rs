@@ -134,6 +134,29 @@ async fn doors_that_are_closed() {
 }
 
 #[tokio::test]
+async fn several_are_put_out_at_once() {
+    let stage = Stage::new();
+    let (mut ada, mut bob) = stage.two("#club").await;
+    let mut eve = stage.person("eve").await;
+    eve.joins("#club").await;
+    bob.rest().await;
+    ada.rest().await;
+    ada.asks("KICK #club bob,eve", ":ada!*@* KICK #club bob :ada")
+        .await;
+    ada.hears(":ada!*@* KICK #club eve :ada").await;
+    for person in [&mut bob, &mut eve] {
+        person.joins("#club").await;
+    }
+    ada.rest().await;
+    ada.asks("KICK #club,#club bob,eve :out", "KICK #club bob :out")
+        .await;
+    ada.hears("KICK #club eve :out").await;
+    ada.asks("KICK #club bob", "441 ada bob #club :*").await;
+    ada.asks("KICK #club nobody", "401 ada nobody :*").await;
+    ada.asks("KICK #nowhere bob", "403 ada #nowhere :*").await;
+}
+
+#[tokio::test]
 async fn a_topic_is_shown_to_all_and_kept() {
     let stage = Stage::new();
     let (mut ada, mut bob) = stage.two("#club").await;

@@ -32,6 +32,8 @@ const ECHO: Duration = Duration::from_secs(5);
 const SENT: usize = 64;
 /// Nicks that are remembered of those one has spoken with.
 const NICKS: usize = 256;
+/// The longest label (IRCv3 labeled-response). Bytes.
+const LABEL: usize = 64;
 /// What is collected to be written in one go.
 const WRITE: usize = 64 << 10;
 
@@ -157,24 +159,37 @@ impl Client {
         };
         match Message::parse_bytes(&line, TAG_BYTES_CLIENT) {
             Ok(message) => {
-                let label = message.tag("label").filter(|label| label.len() <= 64);
-                self.out.answer_to(label.map(|label| label.into_owned()));
+                self.answer_to(&message);
                 self.command(&message).await;
                 self.out.answered();
             }
-            Err(Fault::Empty) => {}
+            Err(Fault::Utf8) => self.not_utf8(&line),
             Err(Fault::TooLong | Fault::TagsTooLong) => {
                 self.out
                     .reply(numeric::ERR_INPUTTOOLONG, &[], "Input line was too long");
             }
-            Err(Fault::Utf8) => {
-                let text = "Message rejected: it is not UTF-8";
-                self.out.fail("*", "INVALID_UTF8", &[], text);
-            }
-            // Somebody tries to say two lines in one, or nothing that could be answered.
-            Err(Fault::Control) => {}
             Err(Fault::Command) => self.unknown("*"),
+            // Somebody tries to say two lines in one, or nothing that could be answered.
+            Err(Fault::Control | Fault::Empty) => {}
         }
+    }
+
+    fn answer_to(&mut self, message: &Message<'_>) {
+        let label = message.tag("label").filter(|label| label.len() <= LABEL);
+        self.out.answer_to(label.map(std::borrow::Cow::into_owned));
+    }
+
+    /// A line that is not UTF-8 is not done (IRCv3 UTF8ONLY), and its command is told that.
+    fn not_utf8(&mut self, line: &[u8]) {
+        let readable = String::from_utf8_lossy(line);
+        let Ok(message) = Message::parse(&readable, TAG_BYTES_CLIENT) else {
+            return;
+        };
+        self.answer_to(&message);
+        let command = message.command.to_ascii_uppercase();
+        let text = "Message rejected: your client has to send UTF-8";
+        self.out.fail(&command, "INVALID_UTF8", &[], text);
+        self.out.answered();
     }
 
     async fn command(&mut self, message: &Message<'_>) {

@@ -152,23 +152,14 @@ impl Out {
         });
     }
 
-    /// `FAIL command CODE context… :text` (IRCv3 standard-replies); a NOTICE for who does not know them.
+    /// `FAIL command CODE context… :text` (IRCv3 standard-replies). What is answered so has no number, so that clients are
+    /// told whether they asked for the capability or not.
     pub fn fail(&mut self, command: &str, code: &str, context: &[&str], text: &str) {
         let context = context.iter().copied();
-        match self.has(Capability::StandardReplies) {
-            true => self.say("FAIL", |line| {
-                let line = line.param(command).param(code);
-                line.params(context).text(text).end_cut()
-            }),
-            false => {
-                let nick = self.nick.clone();
-                self.say("NOTICE", |line| {
-                    line.param(&nick)
-                        .text(&format!("{command}: {text}"))
-                        .end_cut()
-                });
-            }
-        }
+        self.say("FAIL", |line| {
+            let line = line.param(command).param(code);
+            line.params(context).text(text).end_cut()
+        });
     }
 
     /// Begins a batch: its reference.

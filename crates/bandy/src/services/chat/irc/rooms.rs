@@ -206,19 +206,24 @@ impl Client {
         let (Some(target), Some(nicks)) = (self.needs(message, 0), self.needs(message, 1)) else {
             return;
         };
-        let Some(room) = self.room("KICK", target) else {
-            return;
-        };
         let reason = text::plain(message.param(2).unwrap_or_default()).into_owned();
-        for nick in split(nicks) {
-            let kick = Command::Kick {
-                room: room.clone(),
-                nick: nick.to_owned(),
-                reason: reason.clone(),
+        // One channel for all the nicks, or one for each.
+        let channels: Vec<&str> = split(target).collect();
+        for (at, nick) in split(nicks).enumerate() {
+            let Some(target) = channels.get(at).or(channels.last()) else {
+                return;
+            };
+            let Some(room) = self.room("KICK", target) else {
+                continue;
             };
             let about = match self.may_moderate(&room).await {
                 true => nick,
                 false => target,
+            };
+            let kick = Command::Kick {
+                room,
+                nick: nick.to_owned(),
+                reason: reason.clone(),
             };
             self.change(kick, Act::Other, "KICK", about).await;
         }
