@@ -30,6 +30,7 @@
 
 pub mod history;
 pub mod hub;
+pub mod irc;
 mod log;
 pub mod model;
 mod options;
