@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
+use crate::reload::ReloadArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -42,6 +43,7 @@ pub struct Cli {
 pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
+    Reload(ReloadArgs),
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
@@ -104,12 +106,19 @@ impl LogLevel {
 /// Run the servers that a configuration file declares
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGTERM or Ctrl-C lets conversations finish, a second one ends at once.
+SIGTERM or Ctrl-C lets conversations finish, a second one ends at once. SIGHUP reads the file again, and so
+does `bandy reload`, which says what came of it.
 Each listener is announced on stdout: listening on tcp://127.0.0.1:7000 (echo)")]
 pub struct RunArgs {
     /// The configuration file
     #[arg(default_value = "bandy.toml")]
     pub file: PathBuf,
+    /// Read it again whenever it changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Take the listening sockets of the bandy that runs the file now, which lets its conversations finish and ends
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// Check a configuration file without running it

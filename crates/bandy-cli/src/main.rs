@@ -14,12 +14,15 @@ mod backup;
 mod balance;
 mod check;
 mod completions;
+mod control;
 mod diagnostics;
 mod exit;
 mod log;
 mod prompt;
+mod reload;
 mod report;
 mod run;
+mod running;
 mod serve;
 mod start;
 mod store;
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Balance(args) => balance::balance(&args),
         Command::Ask(args) => ask::ask(*args),

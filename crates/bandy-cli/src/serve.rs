@@ -23,7 +23,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
     if args.print_config {
         return report::result(&config.to_toml());
     }
-    start::start(plan)
+    start::start(plan, None)
 }
 
 fn invalid(found: &Report) -> Result<Code, Error> {

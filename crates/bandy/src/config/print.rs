@@ -58,6 +58,10 @@ fn write_server(root: &mut Table, server: &Server) {
     if !server.origins.is_empty() {
         set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
     }
+    if !server.proxied.from.is_empty() {
+        let from = server.proxied.from.iter().map(ToString::to_string);
+        set(&["proxy_protocol"], Data::texts(from, &Origin::Nowhere));
+    }
     write_tls(&server.tls, &mut set);
     let is_http = |e: &Endpoint| e.scheme().carries() == Carries::Request;
     let has_requests = server.listen.iter().any(is_http);

@@ -5,6 +5,7 @@ pub mod api;
 pub mod balance;
 mod build;
 pub mod chargen;
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod exec;
@@ -20,7 +21,7 @@ use crate::endpoint::Carries;
 use crate::net::Messages;
 
 pub use answers::{Answers, Route, To};
-pub use build::{Needs, build};
+pub use build::{Built, Needs, build};
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.

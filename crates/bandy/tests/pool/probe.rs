@@ -35,12 +35,13 @@ fn probed(stage: &Stage, endpoint: &Endpoint, check: Check) -> (Arc<Pool>, Loops
 
 #[track_caller]
 fn becomes(pool: &Pool, wanted: State) {
-    eventually(format!("a backend that is {}", wanted.as_str()), || {
-        match pool.members()[0].state() {
+    eventually(
+        format!("a backend that is {}", wanted.as_str()),
+        || match pool.members()[0].state() {
             state if state == wanted => Ok(()),
             state => Err(state.as_str()),
-        }
-    });
+        },
+    );
 }
 
 /// A server that is there, then is not, and then is again: at one address.
@@ -228,12 +229,12 @@ fn another_configuration_has_other_probes() {
     becomes(&pool, State::Down);
     let mut options = (*pool.options()).clone();
     options.health.probe.as_mut().expect("a probe").check = check("well");
-    pool.update(options.clone()).expect("taken up");
+    pool.update(options.clone()).expect("right").apply();
     becomes(&pool, State::Up);
     // Without probes traffic alone decides, and it starts anew.
     *mood.lock().expect("no panic") = (500, "");
     becomes(&pool, State::Down);
     options.health.probe = None;
-    pool.update(options).expect("taken up");
+    pool.update(options).expect("right").apply();
     becomes(&pool, State::Up);
 }

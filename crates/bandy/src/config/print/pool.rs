@@ -28,6 +28,7 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         slow_start,
         resolver,
         http,
+        proxy_protocol,
     } = pool;
     let mut set = |path: &[&str], data: Data| {
         let path = [&["pool", name.as_str()], path].concat();
@@ -69,13 +70,22 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         Some(Version::Http2) => set(&["http"], "2".into()),
         None => {}
     }
+    if let Some(version) = proxy_protocol {
+        set(&["proxy_protocol"], version.as_str().into());
+    }
     write_tls(tls, &mut set);
 }
 
 /// `service.balance`.
 pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&str], Data)) {
-    let balance::Options { pool } = options;
-    set(&["service", "balance", "pool"], pool.as_str().into());
+    let balance::Options { pool, sni } = options;
+    if sni.is_empty() {
+        set(&["service", "balance", "pool"], pool.as_str().into());
+    }
+    for (name, pool) in sni {
+        let name = name.to_string();
+        set(&["service", "balance", "sni", &name], pool.as_str().into());
+    }
 }
 
 /// As short as it can be written.
