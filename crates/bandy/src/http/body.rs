@@ -110,18 +110,24 @@ impl Body {
         }
     }
 
+    /// Whether it is in memory.
+    pub(crate) fn is_here(&self) -> bool {
+        matches!(self.inner, Inner::Empty | Inner::Full(_))
+    }
+
+    /// Whether it is still to come from a backend.
+    pub(crate) fn is_upstream(&self) -> bool {
+        matches!(self.inner, Inner::Upstream(_))
+    }
+
     pub(crate) fn upstream(body: Upstream) -> Body {
         Inner::Upstream(Box::new(body)).into()
     }
 
-    /// Has `tell` hear how it ended, where it is still to come from a backend. Else `tell` comes back.
-    pub(crate) fn on_end(&mut self, tell: OnEnd) -> Option<OnEnd> {
-        match &mut self.inner {
-            Inner::Upstream(upstream) => {
-                upstream.on_end(tell);
-                None
-            }
-            _ => Some(tell),
+    /// Has `tell` hear how it ended, where it is still to come from a backend.
+    pub(crate) fn on_end(&mut self, tell: OnEnd) {
+        if let Inner::Upstream(upstream) = &mut self.inner {
+            upstream.on_end(tell);
         }
     }
 

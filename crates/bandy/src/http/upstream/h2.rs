@@ -18,7 +18,7 @@ use super::exchange::{Source, Times, Upstream};
 use super::{Alarm, Failed, Heard, Keep, Outgoing};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::transport::{OnThisLoop, Transport};
-use crate::http::{Body, Request};
+use crate::http::Body;
 use crate::net::{Conn, Tick};
 use crate::wire::http1::{Length, is_forbidden_trailer};
 
@@ -378,21 +378,4 @@ fn explained(act: String, cause: &hyper::Error) -> Error {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The request for a backend's URI: what it is called there, over a connection that has the scheme.
-pub(crate) fn absolute(
-    request: &Request,
-    is_secure: bool,
-    authority: &str,
-) -> std::result::Result<::http::Uri, ::http::Error> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    ::http::Uri::builder()
-        .scheme(if is_secure { "https" } else { "http" })
-        .authority(authority)
-        .path_and_query(target)
-        .build()
 }

@@ -48,6 +48,29 @@ impl Outgoing {
         }
     }
 
+    /// No body.
+    pub(crate) fn nothing() -> Outgoing {
+        Outgoing::new(Body::empty(), true)
+    }
+
+    /// A body that is gone.
+    pub(crate) fn spent() -> Outgoing {
+        Outgoing {
+            taken: None,
+            ..Outgoing::nothing()
+        }
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.length == Length::None
+    }
+
+    /// Whether all of it is here already.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_over || self.body.is_here()
+    }
+
     pub(crate) fn length(&self) -> Length {
         self.length
     }

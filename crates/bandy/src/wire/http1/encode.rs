@@ -81,19 +81,19 @@ pub fn write_request_head(
         fields,
         (length, connection),
         |_| true,
-        &[],
+        |_| {},
     );
 }
 
 /// As [`write_request_head`], for who passes a request on: only the fields of which `passes` says so are written, and
-/// behind them `more`, which is whole lines, and is written as it is.
+/// behind them `more` writes its own, in whole lines.
 pub fn write_request_head_with(
     out: &mut Vec<u8>,
     (method, target): (&str, &str),
     fields: &HeaderMap,
     (length, connection): (Length, Connection),
     passes: impl Fn(&HeaderName) -> bool,
-    more: &[u8],
+    more: impl FnOnce(&mut Vec<u8>),
 ) {
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
@@ -107,7 +107,7 @@ pub fn write_request_head_with(
     }
     let rules = [(UPGRADE, upgrades), (HOST, false)];
     write_fields(out, fields, rules, passes);
-    out.extend_from_slice(more);
+    more(out);
     if wants_trailers {
         write_field(out, b"te", b"trailers");
     }
