@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
+use crate::balance::BalanceArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -14,11 +15,13 @@ use crate::user::UserArgs;
 #[command(
     name = "bandy",
     version,
-    about = "Both ends of the client-server conversation",
+    about = "Both ends of the client-server conversation, and the balancer between them",
     after_help = "\
 Examples:
   bandy serve echo tcp://:7000 udp://:7000    answer with what was received
   bandy serve api http://:8000                accounts, records, and a page to try them on
+  bandy balance http://:8080 --to http://:5001 --to http://:5002
+                                              balance between servers
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
   bandy run                                   run what ./bandy.toml declares
@@ -40,6 +43,7 @@ pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
     Serve(Box<ServeArgs>),
+    Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),

@@ -11,6 +11,7 @@
 mod args;
 mod ask;
 mod backup;
+mod balance;
 mod check;
 mod completions;
 mod diagnostics;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Balance(args) => balance::balance(&args),
         Command::Ask(args) => ask::ask(*args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::limits::StoreLimits;
 use crate::net::Inherited;
 use crate::net::ws::Origins;
+use crate::pool::Pools;
 use crate::server::{Loops, Running, Server};
 use crate::services::{self, Needs};
 use crate::state::{self, Location, Store, backup};
@@ -30,7 +31,10 @@ impl App {
     /// that is not there. A store that cannot be opened.
     pub fn start(plan: &Plan, mut inherited: Inherited) -> Result<App> {
         let loops = Arc::new(Loops::start()?);
-        let needs = remember(plan, &loops)?;
+        let needs = Needs {
+            pools: Pools::new(&plan.pools)?,
+            ..remember(plan, &loops)?
+        };
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
             servers.push(build(server, &needs)?.start_on(&loops, &mut inherited)?);

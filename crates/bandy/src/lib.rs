@@ -144,6 +144,7 @@ pub mod error;
 pub mod http;
 pub mod limits;
 pub mod net;
+pub mod pool;
 mod printable;
 pub mod server;
 pub mod service;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
 use super::walk::{Meant, Walk};
-use super::{api, files};
-use crate::net::tls::{ClientAuth, Identity, ServerTls};
+use super::{api, files, pool};
+use crate::net::tls::{ClientAuth, ClientTls, Identity, ServerTls};
 use crate::printable::printable;
 use crate::services::Spec;
 use crate::services::template::Template;
@@ -14,12 +14,13 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 5] = [
+const SERVICE_KEYS: [(&str, &[&str]); 6] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
     ("files", &files::KEYS),
     ("api", &api::KEYS),
+    ("balance", &pool::BALANCE_KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -104,6 +105,7 @@ pub(super) fn service<'a>(
         },
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
+        "balance" => Spec::Balance(pool::balance(walk, origin, option)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,
@@ -242,6 +244,50 @@ pub(super) fn tls<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool
     {
         let d = Diagnostic::error(&clients.origin, "`clients` stands without `client_ca`");
         walk.push(d.help("add `client_ca`, the PEM file of the CAs that vouch for them"));
+    }
+    tls
+}
+
+/// A pool's `tls`: whom it believes, and as whom it appears. Relative paths become relative to the configuration's folder.
+pub(super) fn client_tls<'a>(walk: &mut Walk<'a>, pool: &'a Table, has_backend: bool) -> ClientTls {
+    const KEYS: [&str; 5] = ["ca", "cert", "key", "insecure", "server_name"];
+    let mut tls = ClientTls::default();
+    let Some((key, value)) = pool.entry("tls") else {
+        return tls;
+    };
+    let Some(table) = walk.table(key, value, &KEYS, |name| match name {
+        "verify" => Some(Meant::Help("write `insecure = true`".to_owned())),
+        "sni" => Some(Meant::Help("did you mean `server_name`?".to_owned())),
+        _ => None,
+    }) else {
+        return tls;
+    };
+    if !has_backend && !table.0.is_empty() {
+        let at = first_flag(table).unwrap_or(&key.origin);
+        let message = "`tls` has no effect: this pool has no backend that speaks TLS".to_owned();
+        let help = "give it a backend of https://, tls:// or wss://, or leave this out";
+        walk.no_effect(at, message, "not used", help);
+    }
+    let mut path = |key: &str| -> Option<(&'a Key, PathBuf)> {
+        let (key, value) = table.entry(key)?;
+        let text = walk.text(&key.name, value)?;
+        Some((key, walk.config.folder.join(text)))
+    };
+    let (ca, cert, key) = (path("ca"), path("cert"), path("key"));
+    tls.ca = ca.map(|(_, path)| path);
+    match (cert, key) {
+        (Some((_, cert)), Some((_, key))) => tls.identity = Some(Identity { cert, key }),
+        (Some((one, _)), None) | (None, Some((one, _))) => {
+            let d = Diagnostic::error(&one.origin, "`cert` and `key` belong together");
+            walk.push(d.help("add the other: the certificate to show, and its private key"));
+        }
+        (None, None) => {}
+    }
+    if let Some(value) = table.get("insecure") {
+        tls.insecure = walk.boolean("insecure", value).unwrap_or(false);
+    }
+    if let Some(value) = table.get("server_name") {
+        tls.server_name = walk.text("server_name", value).map(str::to_owned);
     }
     tls
 }

@@ -1,5 +1,6 @@
 //! From a plan back to the configuration that means it, with every default written out.
 
+mod pool;
 mod route;
 mod state;
 mod text;
@@ -28,6 +29,9 @@ impl Plan {
         state::write(&mut config.root, self);
         for server in &self.servers {
             write_server(&mut config.root, server);
+        }
+        for pool in &self.pools {
+            pool::write(&mut config.root, pool);
         }
         config
     }
@@ -74,6 +78,7 @@ fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
         }
         Spec::Files(options) => state::write_files(options, set),
         Spec::Api(options) => state::write_api(options, set),
+        Spec::Balance(options) => pool::write_balance(options, set),
         Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::template::Template;
-use super::{Answers, Route, Spec, To, api, chargen, discard, echo, exec, files, greet, reply};
+use super::{
+    Answers, Route, Spec, To, api, balance, chargen, discard, echo, exec, files, greet, reply,
+};
 use crate::accounts::Accounts;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Authority, Http, Request, Response, Router, router};
 use crate::limits::Limits;
 use crate::net::conn::Conn;
+use crate::pool::Pools;
 use crate::service::{BoxService, Service};
 use crate::state::Store;
 
@@ -20,6 +23,8 @@ pub struct Needs {
     pub store: Option<Arc<dyn Store>>,
     /// Who is who there: for the application server, and for routes that want to know who asks.
     pub accounts: Option<Accounts>,
+    /// The servers that `balance` asks.
+    pub pools: Pools,
     /// The bounds of the server that they are for.
     pub limits: Limits,
 }
@@ -48,7 +53,7 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
                 Some(BoxService::new(exec)),
             )
         }
-        Answers::Service(spec) => (of_conns(spec)?, of_requests(spec, needs)?),
+        Answers::Service(spec) => (of_conns(spec, needs)?, of_requests(spec, needs)?),
         Answers::Routes(routes) => {
             let mut router = Router::new();
             for route in routes {
@@ -113,7 +118,7 @@ fn made(route: &Route, needs: &Needs) -> Result<router::Route> {
 }
 
 /// The service as it answers connections, if it does.
-fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
+fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
     Ok(Some(match spec {
         Spec::Echo => BoxService::new(echo::Echo),
         Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
@@ -123,6 +128,7 @@ fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
         Spec::Discard => BoxService::new(discard::Discard),
         Spec::Chargen => BoxService::new(chargen::Chargen),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
         Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
@@ -147,6 +153,7 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
             BoxService::new(api)
         }
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))
 }

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod api;
+pub mod balance;
 mod build;
 pub mod chargen;
 pub mod discard;
@@ -57,6 +58,8 @@ pub enum Spec {
     Files(files::Options),
     /// The application server: sums, accounts, records, endpoints to test clients with.
     Api(api::Options),
+    /// Another server's answer.
+    Balance(balance::Options),
 }
 
 impl Spec {
@@ -65,8 +68,8 @@ impl Spec {
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
-    pub const NAMES: [&'static str; 8] = [
-        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api",
+    pub const NAMES: [&'static str; 9] = [
+        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api", "balance",
     ];
 
     /// The service's name, as written.
@@ -80,6 +83,7 @@ impl Spec {
             Spec::Exec { .. } => "exec",
             Spec::Files(_) => "files",
             Spec::Api(_) => "api",
+            Spec::Balance(_) => "balance",
         }
     }
 
@@ -97,7 +101,7 @@ impl Spec {
     pub fn stands_on(&self, carries: Carries) -> bool {
         use Carries::{Datagram, Message, Request, Stream};
         match self {
-            Spec::Echo | Spec::Reply { .. } => {
+            Spec::Echo | Spec::Reply { .. } | Spec::Balance(_) => {
                 matches!(carries, Stream | Datagram | Message | Request)
             }
             Spec::Greet { .. } | Spec::Exec { .. } => {

@@ -17,8 +17,8 @@ use tokio::runtime::{Handle, Id};
 use super::exchange::{Source, Times, Upstream};
 use super::{Alarm, Failed, Heard, Keep, Outgoing};
 use crate::error::{Error, Kind, Result, Side};
-use crate::http::transport::{OnThisLoop, Transport};
 use crate::http::Body;
+use crate::http::transport::{OnThisLoop, Transport};
 use crate::net::{Conn, Tick};
 use crate::wire::http1::{Length, is_forbidden_trailer};
 

@@ -1,0 +1,81 @@
+//! `balance`: another server's answer.
+//!
+//! It stands on everything. What comes in is a stream (`stream`), messages (`datagram`) or requests (`http`); for each
+//! the pool leases a backend, and what is said goes there and back.
+
+mod datagram;
+pub mod http;
+mod stream;
+
+use std::sync::Arc;
+
+use super::Needs;
+use crate::error::{Error, Kind, Result, Side};
+use crate::net::Conn;
+use crate::net::conn::{Framing, Peer};
+use crate::pool::{Key, Pool};
+use crate::service::Service;
+
+/// What it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The name of the pool that answers.
+    pub pool: String,
+}
+
+/// The balancing service of one pool.
+#[derive(Debug, Clone)]
+pub struct Balance {
+    pool: Arc<Pool>,
+    rules: Arc<http::Rules>,
+}
+
+impl Balance {
+    /// A service whose answers are those of the pool that is told.
+    ///
+    /// # Errors
+    /// That there is no such pool.
+    pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
+        match needs.pools.get(&options.pool) {
+            Some(pool) => Ok(Balance::of(pool.clone())),
+            None => {
+                let act = "starting the service `balance`";
+                let why = format!("there is no pool `{}`", options.pool);
+                Err(Error::new(Kind::Usage, Side::Local, act).because(why))
+            }
+        }
+    }
+
+    /// A service whose answers are this pool's.
+    pub fn of(pool: Arc<Pool>) -> Balance {
+        Balance {
+            pool,
+            rules: Arc::default(),
+        }
+    }
+
+    /// The same, which passes requests and answers on by these rules.
+    pub fn rules(mut self, rules: http::Rules) -> Balance {
+        self.rules = Arc::new(rules);
+        self
+    }
+}
+
+impl Service<Conn> for Balance {
+    type Out = ();
+
+    async fn call(&self, conn: Conn) -> Result<()> {
+        match conn.framing() {
+            Framing::Stream => stream::balance(&self.pool, conn).await,
+            Framing::Message => datagram::balance(&self.pool, conn).await,
+        }
+    }
+}
+
+/// What a peer is recognised by.
+fn key_of(peer: &Peer) -> Option<Key> {
+    match peer {
+        Peer::Ip(address) => Some(Key::of_ip(address.ip())),
+        Peer::Unix { .. } | Peer::Mem => None,
+    }
+}
