@@ -7,7 +7,7 @@
 mod attempt;
 mod head;
 mod log;
-pub mod rules;
+mod rules;
 mod sticky;
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use ::http::request;
 use self::attempt::{Attempt, Tried};
 use self::head::Client;
 use self::log::Record;
-pub use self::rules::Rules;
+pub use self::rules::{Rules, Secret};
 use super::Balance;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::upstream::{Heard, Outgoing, tunnel};

@@ -3,6 +3,7 @@
 use ::http::request;
 
 use super::head::Client;
+pub use super::sticky::Secret;
 use crate::http::router::Range;
 use crate::pool::{Key, strategy::Choice};
 
@@ -20,7 +21,7 @@ pub struct Rules {
     /// Whether each request has a line in the log.
     pub log: bool,
     /// What signs cookies. Several balancers side by side need the same.
-    pub(super) secret: super::sticky::Secret,
+    pub secret: Secret,
 }
 
 impl Default for Rules {
@@ -31,18 +32,12 @@ impl Default for Rules {
             forwarded: false,
             request_id: true,
             log: false,
-            secret: super::sticky::Secret::default(),
+            secret: Secret::default(),
         }
     }
 }
 
 impl Rules {
-    /// The same, with cookies that are signed with this.
-    pub fn secret(mut self, secret: &[u8]) -> Rules {
-        self.secret = super::sticky::Secret::of(secret);
-        self
-    }
-
     /// What the strategy decides by, if it wants to know.
     pub(super) fn key(
         &self,

@@ -13,10 +13,11 @@ use crate::pool::{Backend, Pool};
 
 /// The key that cookies are signed with.
 #[derive(Clone)]
-pub(super) struct Secret(hmac::Key);
+pub struct Secret(hmac::Key);
 
 impl Secret {
-    pub(super) fn of(secret: &[u8]) -> Secret {
+    /// The same for everyone who was told the same.
+    pub fn of(secret: &[u8]) -> Secret {
         Secret(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 }
