@@ -35,6 +35,9 @@ impl App {
             pools: Pools::new(&plan.pools)?,
             ..remember(plan, &loops)?
         };
+        for keeping in needs.pools.keep() {
+            loops.spawn(keeping);
+        }
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
             servers.push(build(server, &needs)?.start_on(&loops, &mut inherited)?);

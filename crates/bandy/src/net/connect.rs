@@ -30,6 +30,7 @@ pub struct Phases {
 pub struct Dialer {
     tls: Option<tls::Connector>,
     message_bytes: usize,
+    at: Option<SocketAddr>,
 }
 
 impl Dialer {
@@ -38,6 +39,7 @@ impl Dialer {
         Dialer {
             tls: None,
             message_bytes: DEFAULT_MESSAGE_BYTES,
+            at: None,
         }
     }
 
@@ -58,6 +60,13 @@ impl Dialer {
     /// The longest message that is taken from a peer, in bytes.
     pub fn message_bytes(mut self, max: usize) -> Dialer {
         self.message_bytes = max;
+        self
+    }
+
+    /// Where to connect to instead of what the endpoint's host resolves to. Certificates are still to be good for the
+    /// host.
+    pub fn at(mut self, address: SocketAddr) -> Dialer {
+        self.at = Some(address);
         self
     }
 
@@ -123,7 +132,10 @@ impl Dialer {
             }
             Address::Net(host, port) => (host, *port),
         };
-        let addresses = resolve(to, host, port, phases).await?;
+        let addresses = match self.at {
+            Some(address) => vec![address],
+            None => resolve(to, host, port, phases).await?,
+        };
         let started = Instant::now();
         let mut last = None;
         for address in addresses {

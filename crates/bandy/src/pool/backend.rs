@@ -1,6 +1,7 @@
 //! A backend: another server, as it is seen from here.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,6 +20,7 @@ use crate::net::{Conn, Dialer, Phases, Tick, tls};
 /// Another server. Everything that a pick looks at is read without a lock.
 pub struct Backend {
     endpoint: Endpoint,
+    address: Option<SocketAddr>,
     name: String,
     /// The name as a number, for strategies that hash.
     salt: u64,
@@ -92,9 +94,10 @@ impl Backend {
     ) -> Backend {
         Backend {
             endpoint: member.endpoint.clone(),
+            address: member.address,
             name: member.name.clone(),
             salt: Key::of(member.name.as_bytes()).with(0),
-            told: ArcSwap::from_pointee(Told::new(options, tls)),
+            told: ArcSwap::from_pointee(Told::new(options, tls, member.address)),
             load: Load::default(),
             weight: AtomicU32::new(member.weight),
             max: AtomicUsize::new(member.max.unwrap_or(usize::MAX)),
@@ -118,6 +121,11 @@ impl Backend {
     /// Where it is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Its address, where its name was looked up.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address.or_else(|| self.endpoint.socket_addr())
     }
 
     /// What logs, reports and sticky cookies call it.
@@ -287,6 +295,23 @@ impl Backend {
         }
     }
 
+    /// Connects to it at another port, for a probe. The deadline is the caller's.
+    ///
+    /// # Errors
+    /// As [`Dialer::connect`].
+    pub(super) async fn connect_to_port(&self, port: Option<u16>) -> Result<Conn> {
+        let told = self.told.load_full();
+        let mut dialer = told.dialer.clone();
+        let mut endpoint = self.endpoint.clone();
+        if let Some(port) = port {
+            endpoint = endpoint.with_port(port);
+            if let Some(address) = self.address {
+                dialer = dialer.at(SocketAddr::new(address.ip(), port));
+            }
+        }
+        dialer.connect(&endpoint, &mut Phases::default()).await
+    }
+
     fn too_slow(&self, deadline: Duration) -> Error {
         let act = format!("connecting to {}", self.endpoint);
         Error::new(Kind::TimedOut, Side::Upstream, act)
@@ -439,7 +464,9 @@ impl Backend {
     }
 
     pub(super) fn is_for(&self, member: &Member) -> bool {
-        self.endpoint == member.endpoint && self.name == member.name
+        self.endpoint == member.endpoint
+            && self.name == member.name
+            && self.address == member.address
     }
 
     /// Takes up what a new configuration says of it; what was counted and found out stays.
@@ -451,7 +478,8 @@ impl Backend {
     ) {
         self.weight.store(member.weight, Relaxed);
         self.max.store(member.max.unwrap_or(usize::MAX), Relaxed);
-        self.told.store(Arc::new(Told::new(options, tls)));
+        self.told
+            .store(Arc::new(Told::new(options, tls, member.address)));
     }
 
     pub(super) fn home(&self) -> Option<Arc<Pool>> {
@@ -483,12 +511,19 @@ fn moved(mean: u64, latency: u64, since_nanos: u64) -> u64 {
 }
 
 impl Told {
-    fn new(options: &Arc<Options>, tls: Option<&tls::Connector>) -> Told {
+    fn new(
+        options: &Arc<Options>,
+        tls: Option<&tls::Connector>,
+        address: Option<SocketAddr>,
+    ) -> Told {
         let dialer = match tls {
             Some(tls) => Dialer::with_tls(tls.clone()),
             None => Dialer::plain(),
         };
-        let dialer = dialer.alpn(Version::alpn(options.http));
+        let mut dialer = dialer.alpn(Version::alpn(options.http));
+        if let Some(address) = address {
+            dialer = dialer.at(address);
+        }
         Told {
             options: options.clone(),
             dialer,
