@@ -60,7 +60,7 @@ fn comes_and_goes(scheme: Scheme, check: Check) {
     assert!(pool.try_lease(Wanted::default()).is_err());
     let serve = || -> Running {
         let echo = bandy::services::build(&Spec::Echo.into(), &Default::default());
-        let server = Server::new(echo.expect("echo")).model(Model::Sequential);
+        let server = Server::new(echo.expect("echo").service()).model(Model::Sequential);
         stage.start_at(server, [endpoint.clone()])
     };
     let server = serve();
