@@ -17,6 +17,7 @@ mod goals;
 mod h2load;
 mod http;
 mod idle;
+mod l4;
 mod loader;
 mod machine;
 mod pattern;
@@ -69,7 +70,9 @@ enum Mode {
     Http,
     /// Load generators beside each other, on nginx
     Load,
-    /// All of them
+    /// Streams through a balancer, beside HAProxy and nginx
+    L4,
+    /// All of them but the balancer's
     All,
     /// A peer: this program started by itself
     #[value(hide = true)]
@@ -147,7 +150,7 @@ fn run(args: &Args) -> Result<bool> {
         bail!("rounds must be at least 1, seconds between 0.1 and 600");
     }
     for name in &args.only {
-        if !Server::ALL.iter().any(|server| server.name() == name) {
+        if args.mode != Mode::L4 && !Server::ALL.iter().any(|server| server.name() == name) {
             bail!(
                 "--only {name}: there is no such subject; there are {}",
                 Server::ALL.map(Server::name).join(", ")
@@ -181,6 +184,22 @@ fn run(args: &Args) -> Result<bool> {
         },
         interrupt,
     };
+    if args.mode == Mode::L4 {
+        let l4 = l4::L4 {
+            stable: &bench.stable,
+            rounds,
+            window: bench.window,
+            is_quick: args.quick,
+            only: &args.only,
+            interrupt: &bench.interrupt,
+        };
+        let (text, is_whole) = l4.run()?;
+        println!("{text}");
+        if let Some(path) = &args.markdown {
+            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        return Ok(is_whole);
+    }
     let versions = bench.stable.versions(
         !matches!(args.mode, Mode::Http | Mode::Load),
         wants(Mode::Http) || wants(Mode::Load),

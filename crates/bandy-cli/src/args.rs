@@ -8,6 +8,8 @@ use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::load::LoadArgs;
 use crate::models::ModelsArgs;
+use crate::balance::BalanceArgs;
+use crate::reload::ReloadArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -16,11 +18,13 @@ use crate::user::UserArgs;
 #[command(
     name = "bandy",
     version,
-    about = "Both ends of the client-server conversation",
+    about = "Both ends of the client-server conversation, and the balancer between them",
     after_help = "\
 Examples:
   bandy serve echo tcp://:7000 udp://:7000    answer with what was received
   bandy serve api http://:8000                accounts, records, and a page to try them on
+  bandy balance http://:8080 --to http://:5001 --to http://:5002
+                                              balance between servers
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
   bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
@@ -42,7 +46,9 @@ pub struct Cli {
 pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
+    Reload(ReloadArgs),
     Serve(Box<ServeArgs>),
+    Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
     Load(Box<LoadArgs>),
     Models(Box<ModelsArgs>),
@@ -105,12 +111,19 @@ impl LogLevel {
 /// Run the servers that a configuration file declares
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGTERM or Ctrl-C lets conversations finish, a second one ends at once.
+SIGTERM or Ctrl-C lets conversations finish, a second one ends at once. SIGHUP reads the file again, and so
+does `bandy reload`, which says what came of it.
 Each listener is announced on stdout: listening on tcp://127.0.0.1:7000 (echo)")]
 pub struct RunArgs {
     /// The configuration file
     #[arg(default_value = "bandy.toml")]
     pub file: PathBuf,
+    /// Read it again whenever it changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Take the listening sockets of the bandy that runs the file now, which lets its conversations finish and ends
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// Check a configuration file without running it

@@ -11,16 +11,20 @@
 mod args;
 mod ask;
 mod backup;
+mod balance;
 mod check;
 mod completions;
+mod control;
 mod diagnostics;
 mod exit;
 mod load;
 mod log;
 mod models;
 mod prompt;
+mod reload;
 mod report;
 mod run;
+mod running;
 mod serve;
 mod start;
 mod store;
@@ -48,7 +52,9 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Balance(args) => balance::balance(&args),
         Command::Ask(args) => ask::ask(*args),
         Command::Load(args) => load::load(*args),
         Command::Models(args) => models::models(&args),

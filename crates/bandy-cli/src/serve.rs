@@ -8,7 +8,7 @@ use bandy::config::{self, Report};
 use bandy::error::Error;
 use bandy::services::Spec;
 
-use crate::args::ServeArgs;
+use crate::args::{HttpOptions, LimitOptions, ServeArgs, TlsOptions};
 use crate::exit::Code;
 use crate::{diagnostics, report, start};
 
@@ -23,7 +23,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
     if args.print_config {
         return report::result(&config.to_toml());
     }
-    start::start(plan)
+    start::start(plan, None)
 }
 
 fn invalid(found: &Report) -> Result<Code, Error> {
@@ -41,7 +41,13 @@ fn written(args: &ServeArgs) -> Result<Config, Error> {
     let url = flag("URL");
     server.set(&["listen"], Data::texts(&said.urls, &url), url.clone());
     write_service(&mut server, args, &said);
-    write_options(&mut server, args);
+    write_options(
+        &mut server,
+        &args.model,
+        &args.tls,
+        &args.limits,
+        &args.http,
+    );
     let origin = flag(if args.name.is_some() {
         "--name"
     } else {
@@ -66,7 +72,7 @@ fn write_state(root: &mut Table, args: &ServeArgs) {
     }
 }
 
-fn flag(name: &str) -> Origin {
+pub fn flag(name: &str) -> Origin {
     Origin::Flag(name.to_owned())
 }
 
@@ -141,10 +147,16 @@ fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
     }
 }
 
-fn write_options(server: &mut Table, args: &ServeArgs) {
-    let (tls, limits, http) = (&args.tls, &args.limits, &args.http);
+/// What every server can be told.
+pub fn write_options(
+    server: &mut Table,
+    model: &Option<String>,
+    tls: &TlsOptions,
+    limits: &LimitOptions,
+    http: &HttpOptions,
+) {
     let texts = [
-        (&["model"][..], "--model", &args.model),
+        (&["model"][..], "--model", model),
         (&["tls", "cert"], "--cert", &tls.cert),
         (&["tls", "key"], "--key", &tls.key),
         (&["tls", "client_ca"], "--client-ca", &tls.client_ca),
@@ -206,6 +218,14 @@ impl Said {
             return Err(report::usage(
                 act,
                 "the service stands before the URLs",
+                hint,
+            ));
+        }
+        if service == "balance" {
+            let hint = "bandy balance http://:8080 --to http://:5001 --to http://:5002";
+            return Err(report::usage(
+                act,
+                "balancing is a command of its own",
                 hint,
             ));
         }
@@ -285,7 +305,7 @@ fn one_text(service: &str, what: &str, texts: Vec<String>) -> Result<Option<Stri
 }
 
 /// Whether an argument is meant as an endpoint: `scheme://…` or `unix:…`, right or wrong.
-fn is_url(argument: &str) -> bool {
+pub fn is_url(argument: &str) -> bool {
     let is_scheme = |s: &str| {
         !s.is_empty()
             && s.bytes()

@@ -145,6 +145,7 @@ pub mod http;
 pub mod limits;
 pub mod load;
 pub mod net;
+pub mod pool;
 mod printable;
 pub mod server;
 pub mod service;

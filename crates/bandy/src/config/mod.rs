@@ -22,6 +22,7 @@ mod limits;
 mod listen;
 mod options;
 pub mod plan;
+mod pool;
 mod print;
 pub mod quantity;
 pub mod raw;

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
+use super::route::parsed;
 use super::walk::{Meant, Walk};
-use super::{api, files};
-use crate::net::tls::{ClientAuth, Identity, ServerTls};
+use super::{api, files, pool};
+use crate::net::address::{Range, RangeError};
+use crate::net::proxied::Proxied;
+use crate::net::tls::{ClientAuth, ClientTls, Identity, ServerTls};
 use crate::printable::printable;
 use crate::services::Spec;
 use crate::services::template::Template;
@@ -14,12 +17,13 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 5] = [
+const SERVICE_KEYS: [(&str, &[&str]); 6] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
     ("files", &files::KEYS),
     ("api", &api::KEYS),
+    ("balance", &pool::BALANCE_KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -104,6 +108,7 @@ pub(super) fn service<'a>(
         },
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
+        "balance" => Spec::Balance(pool::balance(walk, origin, option)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,
@@ -246,6 +251,50 @@ pub(super) fn tls<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool
     tls
 }
 
+/// A pool's `tls`: whom it believes, and as whom it appears. Relative paths become relative to the configuration's folder.
+pub(super) fn client_tls<'a>(walk: &mut Walk<'a>, pool: &'a Table, has_backend: bool) -> ClientTls {
+    const KEYS: [&str; 5] = ["ca", "cert", "key", "insecure", "server_name"];
+    let mut tls = ClientTls::default();
+    let Some((key, value)) = pool.entry("tls") else {
+        return tls;
+    };
+    let Some(table) = walk.table(key, value, &KEYS, |name| match name {
+        "verify" => Some(Meant::Help("write `insecure = true`".to_owned())),
+        "sni" => Some(Meant::Help("did you mean `server_name`?".to_owned())),
+        _ => None,
+    }) else {
+        return tls;
+    };
+    if !has_backend && !table.0.is_empty() {
+        let at = first_flag(table).unwrap_or(&key.origin);
+        let message = "`tls` has no effect: this pool has no backend that speaks TLS".to_owned();
+        let help = "give it a backend of https://, tls:// or wss://, or leave this out";
+        walk.no_effect(at, message, "not used", help);
+    }
+    let mut path = |key: &str| -> Option<(&'a Key, PathBuf)> {
+        let (key, value) = table.entry(key)?;
+        let text = walk.text(&key.name, value)?;
+        Some((key, walk.config.folder.join(text)))
+    };
+    let (ca, cert, key) = (path("ca"), path("cert"), path("key"));
+    tls.ca = ca.map(|(_, path)| path);
+    match (cert, key) {
+        (Some((_, cert)), Some((_, key))) => tls.identity = Some(Identity { cert, key }),
+        (Some((one, _)), None) | (None, Some((one, _))) => {
+            let d = Diagnostic::error(&one.origin, "`cert` and `key` belong together");
+            walk.push(d.help("add the other: the certificate to show, and its private key"));
+        }
+        (None, None) => {}
+    }
+    if let Some(value) = table.get("insecure") {
+        tls.insecure = walk.boolean("insecure", value).unwrap_or(false);
+    }
+    if let Some(value) = table.get("server_name") {
+        tls.server_name = walk.text("server_name", value).map(str::to_owned);
+    }
+    tls
+}
+
 fn first_flag(table: &Table) -> Option<&Origin> {
     let origin = &table.0.first()?.0.origin;
     matches!(origin, Origin::Flag(_)).then_some(origin)
@@ -278,6 +327,31 @@ pub(super) fn origins<'a>(
         }
     }
     origins
+}
+
+/// The server's `proxy_protocol`: from whom a PROXY header is awaited and believed.
+pub(super) fn proxied<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool) -> Proxied {
+    const HELP: &str = "name the addresses that are believed, as in `[\"10.0.0.0/8\"]`";
+    let Some((key, value)) = server.entry("proxy_protocol") else {
+        return Proxied::default();
+    };
+    if let Data::Boolean(_) = value.data {
+        let what = "a list of addresses";
+        walk.wrong_type("proxy_protocol", value, what, Some(HELP));
+        return Proxied::default();
+    }
+    let texts = walk.texts("proxy_protocol", value);
+    if !has_listener && !texts.is_empty() {
+        let message = "`proxy_protocol` has no effect: this server listens on no TCP".to_owned();
+        let help = "add a listener such as tcp:// or https://, or leave this out";
+        walk.no_effect(&key.origin, message, "not used", help);
+    }
+    let mut from = Vec::new();
+    for text in texts {
+        let hint = |e: &RangeError| e.hint().to_owned();
+        from.extend(parsed::<Range>(walk, "a range of addresses", text, hint));
+    }
+    Proxied { from }
 }
 
 /// What to write where a text is not an origin (RFC 6454, section 6.2).

@@ -8,11 +8,13 @@ use super::diagnostic::{Diagnostic, Origin, Report};
 use super::limits::Listens;
 use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use super::{limits, listen, options, route, state};
+use super::{limits, listen, options, pool as pools, route, state};
 use crate::accounts;
-use crate::endpoint::{Carries, Endpoint};
+use crate::endpoint::{Address, Carries, Endpoint};
 use crate::limits::Limits;
+use crate::net::proxied::Proxied;
 use crate::net::tls::ServerTls;
+use crate::pool;
 use crate::printable::printable;
 use crate::server::Model;
 use crate::services::{Answers, Route, Spec, To};
@@ -26,6 +28,8 @@ pub struct Plan {
     pub accounts: accounts::Options,
     /// The servers, in the order that they were written.
     pub servers: Vec<Server>,
+    /// The pools, likewise.
+    pub pools: Vec<pool::Options>,
 }
 
 pub use super::state::State;
@@ -60,6 +64,8 @@ pub struct Server {
     /// Which web pages, besides its own and those of this machine, may open a WebSocket to it: origins as in
     /// `https://app.example`, in lower case; `*` is every page.
     pub origins: Vec<String>,
+    /// Whose word is taken for whom they bring.
+    pub proxied: Proxied,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -87,6 +93,7 @@ pub(super) fn walk(config: &raw::Config, is_partial: bool) -> (Plan, Vec<Diagnos
         found: Vec::new(),
         is_partial,
         logins: Vec::new(),
+        balances: Vec::new(),
     };
     let plan = plan(&mut walk);
     let mut found = walk.found;
@@ -102,15 +109,22 @@ pub(super) fn in_order(found: &mut [Diagnostic]) {
     });
 }
 
-const SERVER_KEYS: [&str; 7] = [
-    "listen", "service", "route", "model", "origins", "tls", "limits",
+const SERVER_KEYS: [&str; 8] = [
+    "listen",
+    "service",
+    "route",
+    "model",
+    "origins",
+    "proxy_protocol",
+    "tls",
+    "limits",
 ];
 
 fn plan(walk: &mut Walk<'_>) -> Plan {
     let root = &walk.config.root;
-    const KEYS: [&str; 3] = ["server", "state", "accounts"];
+    const KEYS: [&str; 4] = ["server", "pool", "state", "accounts"];
     walk.keys(root, "a configuration", &KEYS, |name| match name {
-        "pool" => Some(Meant::Later),
+        "pools" => Some(Meant::Help("did you mean `pool`?".to_owned())),
         "servers" => Some(Meant::Help("did you mean `server`?".to_owned())),
         _ => None,
     });
@@ -118,6 +132,7 @@ fn plan(walk: &mut Walk<'_>) -> Plan {
         state: state::state(walk, root),
         accounts: state::accounts(walk, root),
         servers: Vec::new(),
+        pools: pools::pools(walk, root),
     };
     let Some((key, value)) = root.entry("server") else {
         // An unknown key beside it says enough.
@@ -156,6 +171,7 @@ fn plan(walk: &mut Walk<'_>) -> Plan {
         }
     }
     state::linked(walk, root, &plan);
+    pools::linked(walk, root, &plan);
     plan
 }
 
@@ -174,7 +190,7 @@ fn server<'a>(
     value: &'a Value,
     taken: &mut Taken,
 ) -> Option<Server> {
-    name(walk, key);
+    name(walk, key, "server");
     let Data::Table(table) = &value.data else {
         let help = "write `[server.NAME]` and the server's keys below it";
         walk.wrong_type(&key.name, value, "a table", Some(help));
@@ -184,7 +200,13 @@ fn server<'a>(
     walk.keys(table, &whose, &SERVER_KEYS, meant_by);
 
     let listen = listen::listen(walk, key, table, taken);
+    let named = walk.balances.len();
     let mut answers = answers(walk, key, table, &listen);
+    pools::stands_on(
+        walk,
+        named,
+        listen.iter().map(|(e, _)| e.scheme().carries()),
+    );
     let body_bytes = route::longest_body(&mut answers);
     let model = match table.get("model") {
         Some(value) => walk.choice("model", value, &Model::ALL.map(|m| (m.as_str(), m))),
@@ -201,6 +223,7 @@ fn server<'a>(
             table,
             has(|e| e.scheme().carries() == Carries::Message),
         ),
+        proxied: options::proxied(walk, table, has(takes_headers)),
         limits: limits::limits(
             walk,
             table,
@@ -216,12 +239,19 @@ fn server<'a>(
     })
 }
 
-fn name(walk: &mut Walk<'_>, key: &Key) {
+/// Whether a PROXY header can stand before what is said at an endpoint.
+fn takes_headers(endpoint: &Endpoint) -> bool {
+    let is_net = matches!(endpoint.address(), Address::Net(..));
+    is_net && endpoint.scheme().carries() != Carries::Datagram
+}
+
+/// Notes a name that is none, of a server or a pool.
+pub(super) fn name(walk: &mut Walk<'_>, key: &Key, whose: &str) {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if key.name.is_empty() || !key.name.bytes().all(is_plain) {
         let d = Diagnostic::error(
             &key.origin,
-            format!("`{}` cannot be a server's name", printable(&key.name)),
+            format!("`{}` cannot be a {whose}'s name", printable(&key.name)),
         );
         walk.push(d.help("a name is letters, digits, `-` and `_`"));
     }
@@ -250,7 +280,7 @@ fn meant_by(name: &str) -> Option<Meant> {
 }
 
 /// Services that a later version will have.
-const LATER: [&str; 2] = ["chat", "balance"];
+const LATER: [&str; 1] = ["chat"];
 
 /// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
 fn answers<'a>(

@@ -1,5 +1,6 @@
 //! From a plan back to the configuration that means it, with every default written out.
 
+mod pool;
 mod route;
 mod state;
 mod text;
@@ -29,6 +30,9 @@ impl Plan {
         for server in &self.servers {
             write_server(&mut config.root, server);
         }
+        for pool in &self.pools {
+            pool::write(&mut config.root, pool);
+        }
         config
     }
 }
@@ -54,6 +58,10 @@ fn write_server(root: &mut Table, server: &Server) {
     if !server.origins.is_empty() {
         set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
     }
+    if !server.proxied.from.is_empty() {
+        let from = server.proxied.from.iter().map(ToString::to_string);
+        set(&["proxy_protocol"], Data::texts(from, &Origin::Nowhere));
+    }
     write_tls(&server.tls, &mut set);
     let is_http = |e: &Endpoint| e.scheme().carries() == Carries::Request;
     let has_requests = server.listen.iter().any(is_http);
@@ -74,6 +82,7 @@ fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
         }
         Spec::Files(options) => state::write_files(options, set),
         Spec::Api(options) => state::write_api(options, set),
+        Spec::Balance(options) => pool::write_balance(options, set),
         Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
     }
 }

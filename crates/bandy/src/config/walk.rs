@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Origin};
+use super::pool::Balanced;
 use super::quantity::{COUNT_MAX, QuantityError, parse_duration, parse_size, print_size};
 use super::raw::{Config, Data, Key, Table, Value};
 use crate::printable::printable;
@@ -21,6 +22,8 @@ pub(super) struct Walk<'a> {
     pub(super) is_partial: bool,
     /// Where somebody has to log in.
     pub(super) logins: Vec<Origin>,
+    /// The pools that are named.
+    pub(super) balances: Vec<Balanced>,
 }
 
 impl<'a> Walk<'a> {
@@ -79,10 +82,6 @@ impl<'a> Walk<'a> {
             };
             let d = Diagnostic::error(&key.origin, message).label("unknown key");
             let d = match hint(name) {
-                Some(Meant::Later) => Diagnostic {
-                    message: format!("`{name}` is not in this version of bandy yet"),
-                    ..d.label("")
-                },
                 Some(Meant::Help(help)) => d.help(help),
                 None => match did_you_mean(name, keys) {
                     Some(help) => d.help(help),
@@ -158,6 +157,41 @@ impl<'a> Walk<'a> {
                 None
             }
         }
+    }
+
+    /// A whole number between 0 and `max`.
+    pub(super) fn number(&mut self, key: &str, value: &'a Value, max: u32) -> Option<u32> {
+        match &value.data {
+            Data::Integer(n) if (0..=i64::from(max)).contains(n) => u32::try_from(*n).ok(),
+            Data::Integer(n) => {
+                let label = format!("must be between 0 and {max}");
+                let message = format!("`{key}` cannot be {n}");
+                self.push(Diagnostic::error(&value.origin, message).label(label));
+                None
+            }
+            _ => self.count(key, value).and_then(|n| u32::try_from(n).ok()),
+        }
+    }
+
+    /// A share: `"20%"`, or `20`.
+    pub(super) fn percent(&mut self, key: &str, value: &'a Value) -> Option<u32> {
+        let number = match &value.data {
+            Data::Integer(n) => u32::try_from(*n).ok(),
+            Data::Text(text) => text.trim_end_matches('%').trim().parse().ok(),
+            _ => {
+                self.wrong_type(key, value, "a share", Some("write it as in `\"20%\"`"));
+                return None;
+            }
+        };
+        let share = number.filter(|n| *n <= 100);
+        if share.is_none() {
+            let d = Diagnostic::error(&value.origin, format!("`{key}` takes a share"));
+            self.push(
+                d.label("must be between 0% and 100%")
+                    .help("write it as in `\"20%\"`"),
+            );
+        }
+        share
     }
 
     /// A number of bytes, one at least.
@@ -292,8 +326,6 @@ impl<'a> Walk<'a> {
 
 /// What someone may have meant by a key that there is not.
 pub(super) enum Meant {
-    /// Something that another version will have.
-    Later,
     /// Something that is written otherwise: this is how.
     Help(String),
 }

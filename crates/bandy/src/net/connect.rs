@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
+
 use super::conn::{Conn, Peer};
 use super::io::Io;
 use super::meter::Meter;
@@ -82,7 +84,24 @@ impl Dialer {
     /// # Errors
     /// Which part failed, with whom, and what to try.
     pub async fn connect(&self, to: &Endpoint, phases: &mut Phases) -> Result<Conn> {
-        let (io, peer) = self.transport(to, phases).await?;
+        self.connect_saying(&[], to, phases).await
+    }
+
+    /// As [`Dialer::connect`], with bytes that are said before anything else, the handshakes too: a PROXY header.
+    ///
+    /// # Errors
+    /// As [`Dialer::connect`].
+    pub async fn connect_saying(
+        &self,
+        first: &[u8],
+        to: &Endpoint,
+        phases: &mut Phases,
+    ) -> Result<Conn> {
+        let (mut io, peer) = self.transport(to, phases).await?;
+        if !first.is_empty() {
+            let said = io.write_all(first).await;
+            said.map_err(|e| Error::talking(Side::Upstream, format!("writing to {to}"), e))?;
+        }
         let endpoint = Arc::new(to.clone());
         let mut conn = Conn::new(io, Meter::asked(peer, endpoint), self.message_bytes);
         if to.scheme().is_secure() {

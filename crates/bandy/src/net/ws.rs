@@ -84,8 +84,46 @@ pub(crate) fn is_this_machine(authority: &str) -> bool {
 /// An established WebSocket over a stream.
 pub(crate) struct Socket<S> {
     stream: WebSocketStream<S>,
-    /// The peer's close frame has come.
-    peer_closed: bool,
+    /// The peer's close frame has come, and says this.
+    peer_close: Option<Close>,
+}
+
+/// Why a WebSocket is closed (RFC 6455, section 7.4): what a close frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The code; `None` where the frame has none.
+    pub code: Option<u16>,
+    /// The reason; at most 123 bytes.
+    pub reason: String,
+}
+
+impl Close {
+    /// With a code and a reason.
+    pub fn new(code: u16, reason: &str) -> Close {
+        Close {
+            code: Some(code),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// All was said.
+    pub fn normal() -> Close {
+        Close::new(1000, "")
+    }
+
+    fn of(frame: Option<CloseFrame>) -> Close {
+        Close {
+            code: frame.as_ref().map(|frame| frame.code.into()),
+            reason: frame.map_or_else(String::new, |frame| frame.reason.to_string()),
+        }
+    }
+
+    fn frame(self) -> Option<CloseFrame> {
+        Some(CloseFrame {
+            code: self.code?.into(),
+            reason: self.reason.into(),
+        })
+    }
 }
 
 fn config(message_bytes: usize) -> WebSocketConfig {
@@ -125,7 +163,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
         Ok(stream) => Ok(Socket::new(stream)),
-        Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
+        Err(e) => Err(handshake_failed(e, Side::Downstream, meter.peer())),
     }
 }
 
@@ -204,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn new(stream: WebSocketStream<S>) -> Socket<S> {
         Socket {
             stream,
-            peer_closed: false,
+            peer_close: None,
         }
     }
 
@@ -221,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     return self.poll_end(cx);
                 }
                 // All was said: how the transport under it ends does not matter any more.
-                Some(Err(_)) if self.peer_closed => return self.poll_end(cx),
+                Some(Err(_)) if self.peer_close.is_some() => return self.poll_end(cx),
                 Some(Err(e)) => {
                     self.tell_why(cx, &e);
                     return Poll::Ready(Err(to_io(e)));
@@ -241,8 +279,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.
-                WsMessage::Close(_) => {
-                    self.peer_closed = true;
+                WsMessage::Close(frame) => {
+                    self.peer_close = Some(Close::of(frame));
                     continue;
                 }
                 WsMessage::Frame(_) => continue,
@@ -298,13 +336,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket.poll_flush(cx).map_err(to_io)
     }
 
+    /// What the peer's close frame says, once it has come.
+    pub(crate) fn peer_close(&self) -> Option<&Close> {
+        self.peer_close.as_ref()
+    }
+
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
-    pub(crate) async fn finish(&mut self) -> io::Result<()> {
-        let close = CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        };
-        match self.stream.close(Some(close)).await {
+    pub(crate) async fn finish(&mut self, close: Close) -> io::Result<()> {
+        match self.stream.close(close.frame()).await {
             Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             Err(e) => Err(to_io(e)),
         }

@@ -2,8 +2,10 @@
 
 pub mod answers;
 pub mod api;
+pub mod balance;
 mod build;
 pub mod chargen;
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod exec;
@@ -19,7 +21,7 @@ use crate::endpoint::Carries;
 use crate::net::Messages;
 
 pub use answers::{Answers, Route, To};
-pub use build::{Needs, build};
+pub use build::{Built, Needs, build};
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.
@@ -57,6 +59,8 @@ pub enum Spec {
     Files(files::Options),
     /// The application server: sums, accounts, records, endpoints to test clients with.
     Api(api::Options),
+    /// Another server's answer.
+    Balance(balance::Options),
 }
 
 impl Spec {
@@ -65,8 +69,8 @@ impl Spec {
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
-    pub const NAMES: [&'static str; 8] = [
-        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api",
+    pub const NAMES: [&'static str; 9] = [
+        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api", "balance",
     ];
 
     /// The service's name, as written.
@@ -80,6 +84,7 @@ impl Spec {
             Spec::Exec { .. } => "exec",
             Spec::Files(_) => "files",
             Spec::Api(_) => "api",
+            Spec::Balance(_) => "balance",
         }
     }
 
@@ -97,7 +102,7 @@ impl Spec {
     pub fn stands_on(&self, carries: Carries) -> bool {
         use Carries::{Datagram, Message, Request, Stream};
         match self {
-            Spec::Echo | Spec::Reply { .. } => {
+            Spec::Echo | Spec::Reply { .. } | Spec::Balance(_) => {
                 matches!(carries, Stream | Datagram | Message | Request)
             }
             Spec::Greet { .. } | Spec::Exec { .. } => {

@@ -1,0 +1,259 @@
+//! `bandy balance`: between servers, from the command line.
+//!
+//! It writes the configuration that a file would hold, a server and its pool, and from there goes the file's way.
+
+use bandy::config::diagnostic::Origin;
+use bandy::config::raw::{Config, Data, Table, Value};
+use bandy::config::{self, Report};
+use bandy::error::Error;
+use clap::Args;
+
+use crate::args::{HttpOptions, LimitOptions, TlsOptions};
+use crate::exit::Code;
+use crate::serve::{flag, is_url, write_options};
+use crate::{diagnostics, report, start};
+
+/// Balance between servers, without a file
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "bandy balance URL... --to URL... [OPTIONS]",
+    after_help = "\
+Strategies:
+  round-robin        one after the other, by weight (the default)
+
+URLs:
+  http://:8080  https://:8443         to backends of http, https, unix
+  tcp://:7000  tls://:7443            to backends of tcp, tls, unix
+  udp://:7000  ws://:7080             to backends of udp; of ws, wss
+  A backend may have a weight and a bound: --to http://:5001,weight=2,max=100
+
+Examples:
+  bandy balance http://:8080 --to http://:5001 --to http://:5002
+  bandy balance https://:8443 --to unix:///run/app.sock --health /healthz
+  bandy balance tcp://:7000 --to tcp://10.0.0.1:7000 --to tcp://10.0.0.2:7000 --health connect
+  bandy balance http://:8080 --to http://:5001 --print-config > bandy.toml"
+)]
+pub struct BalanceArgs {
+    /// Where to listen
+    #[arg(value_name = "URL", hide = true)]
+    pub urls: Vec<String>,
+    /// A backend, with ,weight=N and ,max=N behind it; repeatable
+    #[arg(long, value_name = "URL")]
+    pub to: Vec<String>,
+
+    /// The server's and the pool's name in logs and configuration [default: balance]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// How connections are run: async, threads or sequential [default: async]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Print the configuration file that means the same, and serve nothing
+    #[arg(long)]
+    pub print_config: bool,
+
+    #[command(flatten)]
+    pub pool: PoolOptions,
+    #[command(flatten)]
+    pub upstream: UpstreamOptions,
+    #[command(flatten)]
+    pub tls: TlsOptions,
+    #[command(flatten)]
+    pub limits: LimitOptions,
+    #[command(flatten)]
+    pub http: HttpOptions,
+}
+
+/// Of the pool.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Pool (times as in 200ms, 10s, 1m30s)")]
+pub struct PoolOptions {
+    /// How a backend is picked [default: round-robin]
+    #[arg(long, value_name = "NAME")]
+    pub strategy: Option<String>,
+    /// Probe the backends: with a path, as in /healthz, or connect
+    #[arg(long, value_name = "PATH")]
+    pub health: Option<String>,
+    /// From one probe to the next [default: 2s]
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<String>,
+    /// Probes in a row that take a backend down [default: 3]
+    #[arg(long, value_name = "N")]
+    pub fall: Option<String>,
+    /// Probes in a row that bring it back [default: 2]
+    #[arg(long, value_name = "N")]
+    pub rise: Option<String>,
+    /// Connections or requests that each backend has at once [default: no bound]
+    #[arg(long, value_name = "N")]
+    pub max: Option<String>,
+    /// How often one request or connection is tried again, or 0 [default: 2]
+    #[arg(long, value_name = "N")]
+    pub retries: Option<String>,
+    /// The share of all requests that may be retries [default: 20%]
+    #[arg(long, value_name = "SHARE")]
+    pub budget: Option<String>,
+    /// How long a backend that came back takes to its full weight [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub slow_start: Option<String>,
+    /// For a connection to a backend [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    pub connect: Option<String>,
+}
+
+/// Of backends that are asked over TLS.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS to backends")]
+pub struct UpstreamOptions {
+    /// Trust these CAs too, a PEM file [default: the system's and the local CA]
+    #[arg(long, value_name = "FILE")]
+    pub to_ca: Option<String>,
+    /// Believe any certificate
+    #[arg(long)]
+    pub to_insecure: bool,
+    /// The name to find in the certificate, instead of the host
+    #[arg(long, value_name = "NAME")]
+    pub to_server_name: Option<String>,
+    /// The certificate to show, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub to_cert: Option<String>,
+    /// Its private key, a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub to_key: Option<String>,
+}
+
+/// Balances between servers.
+pub fn balance(args: &BalanceArgs) -> Result<Code, Error> {
+    let config = written(args)?;
+    let (plan, found) = match config::check(&config) {
+        Ok(done) => done,
+        Err(found) => return invalid(&found),
+    };
+    diagnostics::print(&found);
+    if args.print_config {
+        return report::result(&config.to_toml());
+    }
+    start::start(plan, None)
+}
+
+fn invalid(found: &Report) -> Result<Code, Error> {
+    diagnostics::print(found);
+    report::say("\nFor more information, try 'bandy balance --help'.");
+    Ok(Code::Usage)
+}
+
+/// The configuration that the arguments mean.
+fn written(args: &BalanceArgs) -> Result<Config, Error> {
+    const ACT: &str = "balancing";
+    const SAMPLE: &str = "bandy balance http://:8080 --to http://:5001 --to http://:5002";
+    if args.urls.is_empty() {
+        return Err(report::usage(ACT, "no URL says where to listen", SAMPLE));
+    }
+    if args.to.is_empty() {
+        let why = "no --to says where the servers are";
+        let mut hint = format!("bandy balance {}", args.urls[0]);
+        // The usual slip: the servers stand where the listeners do.
+        match args.urls.get(1) {
+            Some(second) => hint.push_str(&format!(" --to {second}")),
+            None => hint = SAMPLE.to_owned(),
+        }
+        return Err(report::usage(ACT, why, hint));
+    }
+    let name = args.name.as_deref().unwrap_or("balance");
+    let mut config = Config::default();
+    let mut server = Table::default();
+    let url = flag("URL");
+    server.set(&["listen"], Data::texts(&args.urls, &url), url);
+    let origin = match args.name {
+        Some(_) => flag("--name"),
+        None => flag("--to"),
+    };
+    server.set(&["service", "balance", "pool"], name, origin.clone());
+    write_options(
+        &mut server,
+        &args.model,
+        &args.tls,
+        &args.limits,
+        &args.http,
+    );
+    let root = &mut config.root;
+    root.set(&["server", name], Data::Table(server), origin.clone());
+    root.set(&["pool", name], Data::Table(pool(args)), origin);
+    Ok(config)
+}
+
+fn pool(args: &BalanceArgs) -> Table {
+    let mut pool = Table::default();
+    let to = flag("--to");
+    let backends = args.to.iter().map(|text| backend(text, &to)).collect();
+    pool.set(&["backend"], Data::List(backends), to);
+    let (given, upstream) = (&args.pool, &args.upstream);
+    if let Some(health) = &given.health {
+        // `--health connect`: the table alone says so.
+        let origin = flag("--health");
+        match health.as_str() {
+            "connect" => pool.set(&["health"], Data::Table(Table::default()), origin),
+            path => pool.set(&["health", "path"], path, origin),
+        }
+    }
+    let texts = [
+        (&["strategy"][..], "--strategy", &given.strategy),
+        (&["budget"], "--budget", &given.budget),
+        (&["tls", "ca"], "--to-ca", &upstream.to_ca),
+        (
+            &["tls", "server_name"],
+            "--to-server-name",
+            &upstream.to_server_name,
+        ),
+        (&["tls", "cert"], "--to-cert", &upstream.to_cert),
+        (&["tls", "key"], "--to-key", &upstream.to_key),
+    ];
+    for (path, origin, value) in texts {
+        if let Some(value) = value {
+            pool.set(path, value.as_str(), flag(origin));
+        }
+    }
+    let quantities = [
+        (&["health", "every"][..], "--every", &given.every),
+        (&["health", "fall"], "--fall", &given.fall),
+        (&["health", "rise"], "--rise", &given.rise),
+        (&["max"], "--max", &given.max),
+        (&["retries"], "--retries", &given.retries),
+        (&["slow_start"], "--slow-start", &given.slow_start),
+        (&["deadlines", "connect"], "--connect", &given.connect),
+    ];
+    for (path, origin, value) in quantities {
+        if let Some(value) = value {
+            pool.set(path, Data::from_flag(value), flag(origin));
+        }
+    }
+    if upstream.to_insecure {
+        let path = &["tls", "insecure"];
+        pool.set(path, Data::Boolean(true), flag("--to-insecure"));
+    }
+    pool
+}
+
+/// `http://:5001`, or `http://:5001,weight=2,max=100`. What is no option belongs to the URL, and the check says what is
+/// wrong with it.
+fn backend(text: &str, origin: &Origin) -> Value {
+    let mut url = text;
+    let mut options = Vec::new();
+    while let Some((rest, option)) = url.rsplit_once(',') {
+        let Some((key, value)) = option.split_once('=') else {
+            break;
+        };
+        if !matches!(key, "weight" | "max" | "name") || !is_url(rest) {
+            break;
+        }
+        options.push((key, value));
+        url = rest;
+    }
+    if options.is_empty() {
+        return Value::new(text, origin.clone());
+    }
+    let mut table = Table::default();
+    table.set(&["url"], url, origin.clone());
+    for (key, value) in options.into_iter().rev() {
+        table.set(&[key], Data::from_flag(value), origin.clone());
+    }
+    Value::new(Data::Table(table), origin.clone())
+}

@@ -1,0 +1,542 @@
+//! Pools: `[pool.NAME]`, and `service.balance`, which names one.
+
+use super::diagnostic::{Diagnostic, Origin};
+use super::options::client_tls;
+use super::plan::Plan;
+use super::raw::{Data, Key, Table, Value};
+use super::route::parsed;
+use super::walk::{Meant, Walk, did_you_mean, listed};
+use crate::endpoint::{Carries, Endpoint, Scheme};
+use crate::http::client::Version;
+use crate::http::router::HostError;
+use crate::http::{HeaderName, HeaderValue};
+use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
+use crate::printable::printable;
+use crate::services::balance;
+use crate::wire::proxy;
+
+mod health;
+mod strategy;
+
+const POOL_KEYS: [&str; 18] = [
+    "backend",
+    "strategy",
+    "key",
+    "load",
+    "max",
+    "health",
+    "passive",
+    "panic",
+    "retries",
+    "budget",
+    "deadlines",
+    "queue",
+    "sticky",
+    "hedge",
+    "slow_start",
+    "http",
+    "proxy_protocol",
+    "tls",
+];
+
+const BACKEND_KEYS: [&str; 4] = ["url", "name", "weight", "max"];
+
+/// The options of `service.balance`; the first can be written without its name.
+pub(super) const BALANCE_KEYS: [&str; 2] = ["pool", "sni"];
+
+/// A service that names a pool.
+pub(super) struct Balanced {
+    pool: String,
+    at: Origin,
+    /// What comes in where it answers, and the place where that was said.
+    carries: Vec<Carries>,
+    /// Whether it is the name in a stream's TLS that decides.
+    is_by_name: bool,
+}
+
+/// The configuration's pools, in the order that they were written.
+pub(super) fn pools<'a>(walk: &mut Walk<'a>, root: &'a Table) -> Vec<Options> {
+    let Some((key, value)) = root.entry("pool") else {
+        return Vec::new();
+    };
+    let Data::Table(pools) = &value.data else {
+        let help = "write `[pool.NAME]`";
+        walk.wrong_type("pool", value, "a table for each pool", Some(help));
+        return Vec::new();
+    };
+    let is_own = |(key, _): &(Key, Value)| POOL_KEYS.contains(&key.name.as_str());
+    if !pools.0.is_empty() && pools.0.iter().all(is_own) {
+        let d = Diagnostic::error(&key.origin, "this pool has no name");
+        walk.push(d.help("give it one, as in `[pool.api]`"));
+        return Vec::new();
+    }
+    let pools = pools.0.iter();
+    pools
+        .filter_map(|(key, value)| pool(walk, key, value))
+        .collect()
+}
+
+fn pool<'a>(walk: &mut Walk<'a>, key: &'a Key, value: &'a Value) -> Option<Options> {
+    super::plan::name(walk, key, "pool");
+    let Data::Table(table) = &value.data else {
+        let help = "write `[pool.NAME]` and the pool's keys below it";
+        walk.wrong_type(&key.name, value, "a table", Some(help));
+        return None;
+    };
+    let whose = format!("pool `{}`", printable(&key.name));
+    walk.keys(table, &whose, &POOL_KEYS, meant_by);
+
+    let mut options = Options::new(&key.name, []);
+    let max = table.get("max").and_then(|v| walk.count("max", v));
+    options.members = members(walk, key, table, max);
+    options.strategy = strategy::strategy(walk, table);
+    let is_secure = |m: &Member| m.endpoint.scheme().is_secure();
+    let has_tls = options.members.iter().any(is_secure);
+    options.tls = client_tls(walk, table, has_tls);
+    health::health(walk, table, &mut options);
+    options.retry = retry(walk, table);
+    options.deadlines = deadlines(walk, table);
+    options.queue = queue(walk, table);
+    options.sticky = sticky(walk, table);
+    let mut time = |name: &str| {
+        let value = table.get(name)?;
+        walk.duration_or_none(name, value).flatten()
+    };
+    options.hedge = time("hedge");
+    options.slow_start = time("slow_start");
+    options.http = table.get("http").and_then(|value| {
+        let choices = [("1.1", Version::Http1), ("2", Version::Http2)];
+        walk.choice("http", value, &choices)
+    });
+    options.proxy_protocol = table.get("proxy_protocol").and_then(|value| {
+        let choices = proxy::Version::ALL.map(|version| (version.as_str(), version));
+        walk.choice("proxy_protocol", value, &choices)
+    });
+    Some(options)
+}
+
+/// What someone may have meant by a key that pools do not have.
+fn meant_by(name: &str) -> Option<Meant> {
+    let help = match name {
+        "backends" | "server" | "servers" | "to" | "url" | "members" => {
+            "write `backend = [\"http://127.0.0.1:5001\"]`"
+        }
+        "weight" => "a weight is a backend's: `{ url = \"http://127.0.0.1:5001\", weight = 2 }`",
+        "retry" => "write `retries = 2`, and `budget = \"20%\"` for their share",
+        "timeout" | "connect" | "try" | "total" | "keep" => {
+            "write it as in `deadlines = { connect = \"5s\", try = \"10s\" }`"
+        }
+        "cookie" => "write `sticky = \"NAME\"`",
+        "listen" | "service" => "a pool is asked by a server: `service.balance = \"NAME\"`",
+        "insecure" | "ca" | "cert" | "server_name" => "write it below `tls`",
+        _ => return None,
+    };
+    Some(Meant::Help(help.to_owned()))
+}
+
+fn members<'a>(
+    walk: &mut Walk<'a>,
+    key: &Key,
+    table: &'a Table,
+    max: Option<usize>,
+) -> Vec<Member> {
+    const HELP: &str = "add `backend = [\"http://127.0.0.1:5001\"]`";
+    let Some(value) = table.get("backend") else {
+        let message = format!("pool `{}` has no backend", printable(&key.name));
+        let d = Diagnostic::error(&key.origin, message).label("needs `backend`");
+        walk.missing(d.help(HELP));
+        return Vec::new();
+    };
+    let items = match &value.data {
+        Data::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(value),
+    };
+    if items.is_empty() {
+        let message = format!("pool `{}` has no backend", printable(&key.name));
+        walk.push(Diagnostic::error(&value.origin, message).label("the list is empty"));
+    }
+    let mut members: Vec<(Member, &Origin)> = Vec::new();
+    for item in items {
+        let Some((member, at)) = member(walk, item, max) else {
+            continue;
+        };
+        if let Some((_, first)) = members.iter().find(|(m, _)| m.name == member.name) {
+            let message = format!("`{}` is in the pool twice", printable(&member.name));
+            let d = Diagnostic::error(at, message).label("again here");
+            let d = d.also(first, "first here");
+            walk.push(d.help("for a larger share give it a `weight`; or give it another `name`"));
+        }
+        members.push((member, at));
+    }
+    same_sort(walk, &members);
+    members.into_iter().map(|(member, _)| member).collect()
+}
+
+/// Notes backends that cannot stand in for the first.
+fn same_sort(walk: &mut Walk<'_>, members: &[(Member, &Origin)]) {
+    let speaks = |(member, _): &&(Member, &Origin)| says_what(member.endpoint.scheme()).is_some();
+    let Some((first, first_at)) = members.iter().find(speaks) else {
+        return;
+    };
+    let sort = says_what(first.endpoint.scheme());
+    for (member, at) in members {
+        let scheme = member.endpoint.scheme();
+        if says_what(scheme).is_some() && says_what(scheme) != sort {
+            let (other, carries) = (first.endpoint.scheme(), first.endpoint.scheme().carries());
+            let message = format!(
+                "{scheme} ({}) cannot stand in for {other} ({carries})",
+                scheme.carries()
+            );
+            let d = Diagnostic::error(at, message).also(first_at, "the pool's first backend");
+            walk.push(d.help("put it into a pool of its own"));
+        }
+    }
+}
+
+/// What a backend's scheme says of what is spoken there; a Unix socket's says nothing.
+fn says_what(scheme: Scheme) -> Option<Carries> {
+    match scheme {
+        Scheme::Unix | Scheme::Mem => None,
+        _ => Some(scheme.carries()),
+    }
+}
+
+/// `"http://:5001"`, or `{ url = "http://:5001", weight = 2 }`.
+fn member<'a>(
+    walk: &mut Walk<'a>,
+    item: &'a Value,
+    max: Option<usize>,
+) -> Option<(Member, &'a Origin)> {
+    let (url, table) = match &item.data {
+        Data::Text(_) => (item, None),
+        Data::Table(table) => {
+            walk.keys(table, "a backend", &BACKEND_KEYS, |name| match name {
+                "endpoint" | "address" | "to" => {
+                    Some(Meant::Help("did you mean `url`?".to_owned()))
+                }
+                "health" | "tls" => Some(Meant::Help(format!("`{name}` is the pool's"))),
+                _ => None,
+            });
+            let Some(url) = table.get("url") else {
+                let d = Diagnostic::error(&item.origin, "this backend has no `url`");
+                walk.missing(d.help("write `{ url = \"http://127.0.0.1:5001\" }`"));
+                return None;
+            };
+            (url, Some(table))
+        }
+        _ => {
+            let help = "write `\"http://127.0.0.1:5001\"`, or `{ url = …, weight = 2 }`";
+            walk.wrong_type("backend", item, "URLs and tables", Some(help));
+            return None;
+        }
+    };
+    let endpoint = endpoint(walk, url)?;
+    let mut member = Member {
+        max,
+        ..Member::new(endpoint)
+    };
+    let Some(table) = table else {
+        return Some((member, &url.origin));
+    };
+    if let Some(value) = table.get("name")
+        && let Some(name) = walk.text("name", value)
+    {
+        if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            let message = format!("`{}` cannot be a backend's name", printable(name));
+            walk.push(Diagnostic::error(&value.origin, message).help("write it without spaces"));
+        }
+        member.name = name.to_owned();
+    }
+    if let Some(value) = table.get("weight")
+        && let Some(weight) = walk.count("weight", value)
+    {
+        member.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        if member.weight > Options::WEIGHT_MAX {
+            let message = format!("`weight` cannot be {weight}");
+            let label = format!("must be at most {}", Options::WEIGHT_MAX);
+            walk.push(Diagnostic::error(&value.origin, message).label(label));
+        }
+    }
+    if let Some(value) = table.get("max") {
+        member.max = walk.count("max", value).or(member.max);
+    }
+    Some((member, &url.origin))
+}
+
+fn endpoint<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<Endpoint> {
+    let text = walk.text("url", value)?;
+    let endpoint = match text.parse::<Endpoint>() {
+        Ok(endpoint) => endpoint,
+        Err(e) => {
+            walk.push(Diagnostic::error(&value.origin, e.to_string()).help(e.hint()));
+            return None;
+        }
+    };
+    if endpoint.port() == Some(0) {
+        let message = format!("`{}` names no port to connect to", printable(text));
+        walk.push(Diagnostic::error(&value.origin, message).help("write the server's port"));
+    }
+    if endpoint.scheme().carries() == Carries::Request && endpoint.target().len() > 1 {
+        let path = printable(endpoint.target());
+        let message = format!(
+            "`{}` has a path, which a backend cannot have",
+            printable(text)
+        );
+        let help = format!("leave `{path}` out: a request keeps the path that it came with");
+        walk.push(Diagnostic::error(&value.origin, message).help(help));
+    }
+    Some(endpoint)
+}
+
+fn retry<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Retry {
+    let mut retry = Retry::default();
+    if let Some(value) = table.get("retries")
+        && let Some(times) = walk.number("retries", value, 100)
+    {
+        retry.times = times;
+    }
+    if let Some(value) = table.get("budget")
+        && let Some(percent) = walk.percent("budget", value)
+    {
+        retry.budget = percent;
+    }
+    retry
+}
+
+fn deadlines<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Deadlines {
+    const KEYS: [&str; 4] = ["connect", "try", "total", "keep"];
+    let mut deadlines = Deadlines::default();
+    let Some((key, value)) = table.entry("deadlines") else {
+        return deadlines;
+    };
+    let Some(table) = walk.table(key, value, &KEYS, |_| None) else {
+        return deadlines;
+    };
+    for (name, place) in [
+        ("connect", &mut deadlines.connect),
+        ("keep", &mut deadlines.keep),
+    ] {
+        if let Some(value) = table.get(name) {
+            *place = walk.duration(name, value).unwrap_or(*place);
+        }
+    }
+    for (name, place) in [
+        ("try", &mut deadlines.per_try),
+        ("total", &mut deadlines.total),
+    ] {
+        if let Some(value) = table.get(name) {
+            *place = walk.duration_or_none(name, value).unwrap_or(*place);
+        }
+    }
+    deadlines
+}
+
+/// `queue = { length = 1000, wait = "5s" }`, or `queue = "none"`.
+fn queue<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Waiting {
+    let mut queue = Waiting::default();
+    let Some((key, value)) = table.entry("queue") else {
+        return queue;
+    };
+    if matches!(&value.data, Data::Text(text) if text == "none") {
+        queue.length = 0;
+        return queue;
+    }
+    let Some(table) = walk.table(key, value, &["length", "wait"], |_| None) else {
+        return queue;
+    };
+    if let Some(value) = table.get("length") {
+        let length = walk.number("length", value, 1_000_000);
+        queue.length = length.map_or(queue.length, |n| n as usize);
+    }
+    if let Some(value) = table.get("wait") {
+        queue.wait = walk.duration("wait", value).unwrap_or(queue.wait);
+    }
+    queue
+}
+
+fn sticky<'a>(walk: &mut Walk<'a>, table: &'a Table) -> Option<Sticky> {
+    let value = table.get("sticky")?;
+    let cookie = walk.text("sticky", value)?;
+    // A cookie's name is a token, as a field's is (RFC 6265, section 4.1.1).
+    if HeaderName::from_bytes(cookie.as_bytes()).is_err() || HeaderValue::from_str(cookie).is_err()
+    {
+        let message = format!("`{}` cannot be a cookie's name", printable(cookie));
+        let d = Diagnostic::error(&value.origin, message);
+        walk.push(d.help("a name is letters, digits, `-` and `_`"));
+        return None;
+    }
+    Some(Sticky {
+        cookie: cookie.to_owned(),
+    })
+}
+
+/// `service.balance = "api"`, or `service.balance = { pool = "api" }`.
+pub(super) fn balance<'a>(
+    walk: &mut Walk<'a>,
+    origin: &Origin,
+    option: impl Fn(&str) -> Option<&'a Value>,
+) -> balance::Options {
+    let sni = names(walk, option("sni"));
+    let value = option("pool");
+    if let (Some(value), Some(sni)) = (value, option("sni")) {
+        let d = Diagnostic::error(&sni.origin, "`sni` and `pool` both say which pool answers");
+        let d = d.also(&value.origin, "the other");
+        walk.push(d.help("leave one of them out; `\"*\"` in `sni` is for all other names"));
+    }
+    let pool = value.and_then(|value| walk.text("balance", value));
+    match (value, pool) {
+        (Some(value), Some(name)) => walk.balances.push(Balanced {
+            pool: name.to_owned(),
+            at: value.origin.clone(),
+            carries: Vec::new(),
+            is_by_name: false,
+        }),
+        (None, _) if !sni.is_empty() || option("sni").is_some() => {}
+        (None, _) => {
+            let d = Diagnostic::error(origin, "`balance` names no pool");
+            walk.push(d.help("write it as in `service.balance = { pool = \"api\" }`"));
+        }
+        // What is wrong with it was noted.
+        (Some(_), None) => {}
+    }
+    balance::Options {
+        pool: pool.unwrap_or_default().to_owned(),
+        sni,
+    }
+}
+
+/// `sni = { "a.example" = "pool-a", "*" = "pool-b" }`
+fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Name, String)> {
+    const HELP: &str = "write it as in `sni = { \"a.example\" = \"api\", \"*\" = \"web\" }`";
+    let Some(value) = value else {
+        return Vec::new();
+    };
+    let Data::Table(table) = &value.data else {
+        walk.wrong_type("sni", value, "a table of names and pools", Some(HELP));
+        return Vec::new();
+    };
+    if table.0.is_empty() {
+        let d = Diagnostic::error(&value.origin, "`sni` names no pool");
+        walk.push(d.help(HELP));
+    }
+    let mut names: Vec<(balance::Name, String)> = Vec::new();
+    for (key, value) in &table.0 {
+        let hint = |e: &HostError| e.hint().to_owned();
+        let name = parsed::<balance::Name>(walk, "a host", (&key.name, &key.origin), hint);
+        let Some(pool) = walk.text("sni", value) else {
+            continue;
+        };
+        walk.balances.push(Balanced {
+            pool: pool.to_owned(),
+            at: value.origin.clone(),
+            carries: Vec::new(),
+            is_by_name: true,
+        });
+        let Some(name) = name else {
+            continue;
+        };
+        if names.iter().any(|(known, _)| *known == name) {
+            let d = Diagnostic::error(&key.origin, format!("`{name}` stands here twice"));
+            walk.push(d.help("leave one of them out; upper and lower case are the same"));
+        }
+        names.push((name, pool.to_owned()));
+    }
+    names
+}
+
+/// Notes of those that name a pool, from the `before`th on, what comes in where they answer.
+pub(super) fn stands_on(
+    walk: &mut Walk<'_>,
+    before: usize,
+    carries: impl Iterator<Item = Carries> + Clone,
+) {
+    for balanced in walk.balances.iter_mut().skip(before) {
+        balanced.carries.extend(carries.clone());
+    }
+}
+
+/// What is wrong with routing by name, or with a PROXY header, where this comes in.
+fn misplaced(balanced: &Balanced, pool: &Options, carries: Carries) -> Option<Diagnostic> {
+    if balanced.is_by_name && carries != Carries::Stream {
+        let message =
+            format!("`sni` is for streams of TLS, and not for what comes in here ({carries})");
+        let d = Diagnostic::error(&balanced.at, message);
+        return Some(d.help("listen on tcp:// (TLS is passed on) or tls:// (it ends here)"));
+    }
+    if pool.proxy_protocol.is_some() && matches!(carries, Carries::Request | Carries::Datagram) {
+        let message = format!(
+            "pool `{}` tells its backends whom it brings (`proxy_protocol`), and cannot for what comes in here ({carries})",
+            pool.name
+        );
+        let help = match carries {
+            Carries::Request => {
+                "requests of many share a connection, and say themselves who asks: `X-Forwarded-For`"
+            }
+            _ => "leave `proxy_protocol` out",
+        };
+        return Some(Diagnostic::error(&balanced.at, message).help(help));
+    }
+    None
+}
+
+/// Notes pools that there are not, that cannot answer what is asked, and that nobody asks.
+pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
+    let names: Vec<&str> = plan.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let balances = std::mem::take(&mut walk.balances);
+    for balanced in &balances {
+        let Some(pool) = plan.pools.iter().find(|pool| pool.name == balanced.pool) else {
+            let name = printable(&balanced.pool);
+            let message = format!("there is no pool `{name}`");
+            let help = did_you_mean(&name, &names).unwrap_or_else(|| match names.as_slice() {
+                [] => format!("declare it: `[pool.{name}]` and below it `backend = [\"http://127.0.0.1:5001\"]`"),
+                names => format!("the pools are {}", listed(names, "and")),
+            });
+            let d = Diagnostic::error(&balanced.at, message);
+            walk.missing(d.label("no such pool").help(help));
+            continue;
+        };
+        for carries in &balanced.carries {
+            if let Some(d) = misplaced(balanced, pool, *carries) {
+                walk.push(d);
+                break;
+            }
+            let cannot =
+                |m: &&Member| !crate::pool::options::can_answer(m.endpoint.scheme(), *carries);
+            if let Some(member) = pool.members.iter().find(cannot) {
+                let scheme = member.endpoint.scheme();
+                let schemes = Scheme::ALL
+                    .into_iter()
+                    .filter(|s| crate::pool::options::can_answer(*s, *carries));
+                let schemes: Vec<&str> = schemes.map(Scheme::as_str).collect();
+                let message = format!(
+                    "pool `{}` cannot answer what comes in here ({carries}): its backends are {scheme} ({})",
+                    pool.name,
+                    scheme.carries()
+                );
+                let d = Diagnostic::error(&balanced.at, message);
+                walk.push(d.help(format!(
+                    "give it backends of {}, or listen on what they speak",
+                    listed(&schemes, "or")
+                )));
+                break;
+            }
+        }
+    }
+    let has_errors = walk.found.iter().any(Diagnostic::is_error);
+    if has_errors || walk.is_partial {
+        return;
+    }
+    let Some(Data::Table(pools)) = root.get("pool").map(|value| &value.data) else {
+        return;
+    };
+    for (key, _) in &pools.0 {
+        if !balances.iter().any(|b| b.pool == key.name) {
+            let message = format!(
+                "pool `{}` has no effect: no server asks it",
+                printable(&key.name)
+            );
+            let help = "name it in a server: `service.balance = { pool = \"NAME\" }`";
+            walk.no_effect(&key.origin, message, "not used", help);
+        }
+    }
+}

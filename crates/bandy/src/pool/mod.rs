@@ -1,0 +1,276 @@
+//! Pools: other servers, with a strategy and their health.
+//!
+//! A [`Pool`] leases one of its backends at a time: [`Pool::lease`] gives a [`Lease`], which counts against the backend
+//! until it is dropped. Whoever holds it connects ([`Backend::connect`]), talks, and says how that went
+//! ([`Lease::report`]). Which backend it is, a [`Strategy`] picks among those that are ready; what is ready, `health`
+//! decides, out of what leases report and what `prober` finds.
+//!
+//! Left out: connections that are kept, and what is spoken on them. That is for those who lease.
+//!
+//! The way to a backend takes no lock that another request could hold for long, and allocates nothing while one is ready
+//! and has room. What changes seldom (who is ready, how it is picked) is in one value, the roster, which is replaced as a
+//! whole.
+
+pub mod backend;
+pub mod budget;
+pub mod health;
+mod key;
+mod lease;
+pub mod options;
+mod queue;
+mod roster;
+pub mod snapshot;
+pub mod strategy;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::error::Result;
+use crate::net::{Tick, tls};
+pub use backend::Backend;
+pub use budget::Budget;
+pub use key::Key;
+pub use lease::{Lease, Outcome, Wanted};
+pub use options::Options;
+use queue::Queue;
+use roster::Roster;
+pub use strategy::Strategy;
+
+/// Other servers, one of which is leased at a time.
+pub struct Pool {
+    name: String,
+    roster: ArcSwap<Roster>,
+    /// Who is in the pool, ready or not. Taken by whoever makes a new roster.
+    members: Mutex<Vec<Arc<Backend>>>,
+    queue: Queue,
+    budget: Budget,
+    counts: Counts,
+    own: Weak<Pool>,
+}
+
+/// What happened to a pool's leases.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Wanted while no backend was ready.
+    unready: AtomicU64,
+    /// Given up in the queue, or before it because it was full.
+    overloaded: AtomicU64,
+}
+
+impl Pool {
+    /// A pool as it was told. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// What is wrong with its certificates.
+    pub fn new(options: Options) -> Result<Arc<Pool>> {
+        let tls = connector(&options)?;
+        let name = options.name.clone();
+        let budget = Budget::new(options.retry.budget);
+        let pool = Arc::new_cyclic(|own| Pool {
+            name,
+            roster: ArcSwap::from_pointee(Roster::empty(Arc::new(options.clone()))),
+            members: Mutex::default(),
+            queue: Queue::default(),
+            budget,
+            counts: Counts::default(),
+            own: own.clone(),
+        });
+        pool.fill(Arc::new(options), tls);
+        Ok(pool)
+    }
+
+    /// Prepares to be told anew. Backends that stay keep their health, their counts and their leases.
+    ///
+    /// # Errors
+    /// What is wrong with its certificates.
+    pub fn update(self: &Arc<Pool>, options: Options) -> Result<Update> {
+        Ok(Update {
+            tls: connector(&options)?,
+            pool: self.clone(),
+            options,
+        })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it was told.
+    pub fn options(&self) -> Arc<Options> {
+        self.roster.load().options.clone()
+    }
+
+    /// How often may be tried again.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Everyone in it, ready or not, in the order of the configuration.
+    pub fn members(&self) -> Vec<Arc<Backend>> {
+        self.lock().clone()
+    }
+
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<Arc<Backend>> {
+        self.lock().iter().find(|b| b.name() == name).cloned()
+    }
+
+    fn fill(&self, options: Arc<Options>, tls: Option<tls::Connector>) {
+        let mut members = self.lock();
+        let old = std::mem::take(&mut *members);
+        for member in &options.members {
+            let known = old
+                .iter()
+                .find(|b| b.is_for(member) && !members.iter().any(|m| Arc::ptr_eq(m, b)));
+            members.push(match known {
+                Some(backend) => {
+                    backend.take_up(member, &options, tls.as_ref());
+                    backend.clone()
+                }
+                None => {
+                    let home = self.own.clone();
+                    Arc::new(Backend::new(member, &options, tls.as_ref(), home))
+                }
+            });
+        }
+        self.roster
+            .store(Arc::new(Roster::of(options, &members, Tick::now())));
+        drop(members);
+        self.serve_queue();
+    }
+
+    /// Finds out anew who is ready: called where something changed that decides about it.
+    pub(crate) fn refresh(&self) {
+        let members = self.lock();
+        let before = self.roster.load();
+        let now = Tick::now();
+        for backend in members.iter() {
+            if backend.pass_time(now) {
+                backend.log_state(self);
+            }
+        }
+        let roster = before.next(&members, now);
+        roster.log_change(&self.name, &before);
+        self.roster.store(Arc::new(roster));
+        drop(members);
+        self.serve_queue();
+    }
+
+    /// Ejects a backend that fails, if the others suffice. Under the lock, so that two of them cannot both be the last.
+    fn eject(&self, backend: &Backend, fault: health::Fault, options: &health::Options) {
+        let members = self.lock();
+        let census = health::Census::of(&members);
+        let may = backend.is_ready() && census.may_eject(fault, &options.panic);
+        let is_ejected = may && backend.eject(fault, &options.passive);
+        drop(members);
+        if is_ejected {
+            backend.log_state(self);
+            self.refresh();
+        }
+    }
+
+    /// Who can be picked now.
+    fn roster(&self) -> Guard<Arc<Roster>> {
+        let roster = self.roster.load();
+        if roster.look_again.is_some_and(Tick::is_past) {
+            drop(roster);
+            self.refresh();
+            return self.roster.load();
+        }
+        roster
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Backend>>> {
+        // A list that somebody panicked beside is still a list.
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(count: &AtomicU64) {
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What makes TLS connections to its backends, if any of them is asked over TLS.
+fn connector(options: &Options) -> Result<Option<tls::Connector>> {
+    let is_secure = |m: &options::Member| m.endpoint.scheme().is_secure();
+    match options.members.iter().any(is_secure) {
+        true => tls::Connector::new(&options.tls).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// What a pool is to be told anew.
+#[derive(Debug)]
+pub struct Update {
+    pool: Arc<Pool>,
+    options: Options,
+    tls: Option<tls::Connector>,
+}
+
+impl Update {
+    /// Tells it.
+    pub fn apply(self) {
+        self.pool.fill(Arc::new(self.options), self.tls);
+    }
+}
+
+/// All pools of a configuration, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Pools(Arc<HashMap<String, Arc<Pool>>>);
+
+impl Pools {
+    /// Makes all of them.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn new(all: &[Options]) -> Result<Pools> {
+        let made = all
+            .iter()
+            .map(|options| Ok((options.name.clone(), Pool::new(options.clone())?)));
+        Ok(Pools(Arc::new(made.collect::<Result<_>>()?)))
+    }
+
+    /// The pools of another configuration: those there are, with what is to be told them, and new ones.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn next(&self, all: &[Options]) -> Result<(Pools, Vec<Update>)> {
+        let (mut next, mut updates) = (HashMap::new(), Vec::new());
+        for options in all {
+            let pool = match self.get(&options.name) {
+                None => Pool::new(options.clone())?,
+                Some(pool) => {
+                    if *pool.options() != *options {
+                        updates.push(pool.update(options.clone())?);
+                    }
+                    pool.clone()
+                }
+            };
+            next.insert(options.name.clone(), pool);
+        }
+        Ok((Pools(Arc::new(next)), updates))
+    }
+
+    /// The pool of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.0.get(name)
+    }
+
+    /// Every pool, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,83 @@
+//! `balance`: another server's answer.
+//!
+//! It stands on everything. What comes in is a stream (`stream`), messages (`message`), datagrams (`datagram`) or requests
+//! (`http`); for each the pool leases a backend, and what is said goes there and back. Streams of TLS can go to one of
+//! several pools, by the name that the client asks for (`names`).
+
+mod connecting;
+mod datagram;
+mod http;
+mod message;
+mod names;
+mod stream;
+
+use std::sync::Arc;
+
+use super::Needs;
+use crate::endpoint::Carries;
+use crate::error::{Error, Kind, Result, Side};
+use crate::net::Conn;
+use crate::net::conn::{Framing, Peer};
+use crate::pool::{Key, Pool};
+use crate::service::Service;
+pub use names::{ByName, Name};
+
+/// What it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The name of the pool that answers; empty where `sni` says which.
+    pub pool: String,
+    /// Which pool answers a TLS client that asks for this name, in the order that they were written.
+    pub sni: Vec<(Name, String)>,
+}
+
+/// The balancing service of one pool.
+#[derive(Debug, Clone)]
+pub struct Balance {
+    pool: Arc<Pool>,
+}
+
+impl Balance {
+    /// A service whose answers are those of the pool that is told.
+    ///
+    /// # Errors
+    /// That there is no such pool.
+    pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
+        Ok(Balance::of(pool_of(&options.pool, needs)?))
+    }
+
+    /// A service whose answers are this pool's.
+    pub fn of(pool: Arc<Pool>) -> Balance {
+        Balance { pool }
+    }
+}
+
+impl Service<Conn> for Balance {
+    type Out = ();
+
+    async fn call(&self, conn: Conn) -> Result<()> {
+        match conn.framing() {
+            Framing::Stream => stream::balance(&self.pool, conn, Vec::new()).await,
+            Framing::Message if conn.carries() == Carries::Datagram => {
+                datagram::balance(&self.pool, conn).await
+            }
+            Framing::Message => message::balance(&self.pool, conn).await,
+        }
+    }
+}
+
+fn pool_of(name: &str, needs: &Needs) -> Result<Arc<Pool>> {
+    needs.pools.get(name).cloned().ok_or_else(|| {
+        let act = "starting the service `balance`";
+        let why = format!("there is no pool `{name}`");
+        Error::new(Kind::Usage, Side::Local, act).because(why)
+    })
+}
+
+/// What a peer is recognised by.
+fn key_of(peer: &Peer) -> Option<Key> {
+    match peer {
+        Peer::Ip(address) => Some(Key::of_ip(address.ip())),
+        Peer::Unix { .. } | Peer::Mem => None,
+    }
+}
