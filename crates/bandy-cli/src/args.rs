@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
+use crate::balance::BalanceArgs;
 use crate::load::LoadArgs;
 use crate::models::ModelsArgs;
-use crate::balance::BalanceArgs;
 use crate::reload::ReloadArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
