@@ -1,4 +1,8 @@
 //! `bandy load` and `bandy models` as their users run them: the verdict, the numbers, the page, the exit codes.
+#![allow(
+    clippy::print_stderr,
+    reason = "a test that looks at less than it could says so"
+)]
 
 use std::fs;
 use std::process::{Command, Stdio};
