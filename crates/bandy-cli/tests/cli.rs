@@ -58,6 +58,8 @@ fn help() {
         "check",
         "serve",
         "ask",
+        "load",
+        "models",
         "trust",
         "untrust",
         "user",

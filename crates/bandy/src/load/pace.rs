@@ -5,6 +5,7 @@
 //! (time rescaling: Brown et al., "The time-rescaling theorem", 2002). With one constant piece that is `t0 + n / rate`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What decides when the next request is sent.
@@ -171,7 +172,8 @@ fn within(piece: &Piece, count: f64) -> f64 {
 /// The arrivals of one event loop, out of those of the whole run.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
-    rate: Rate,
+    /// Shared, since a schedule is copied to look ahead.
+    rate: Arc<Rate>,
     /// The integral of the rate at the next arrival.
     count: f64,
     /// By how much it grows from one to the next, on average.
@@ -192,7 +194,7 @@ impl Schedule {
         max: Option<u64>,
     ) -> Schedule {
         let mut schedule = Schedule {
-            rate: rate.clone(),
+            rate: Arc::new(rate.clone()),
             // Evenly spaced, the loops take turns; of a Poisson process each has an independent part.
             count: index as f64,
             step: loops.max(1) as f64,

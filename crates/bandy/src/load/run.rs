@@ -1,7 +1,7 @@
 //! A run: threads with an event loop each, and who gathers what they recorded.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -27,6 +27,8 @@ use crate::net::Dialer;
 
 /// How often deadlines are looked at, and what was recorded is told: how late a request can be found too late.
 const SWEEP: Duration = Duration::from_millis(50);
+/// What may wait to be heard of a run by whoever follows it.
+const TOLD_MAX: usize = 256;
 /// How long a run waits for its connections before it begins without those that are missing.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -113,7 +115,7 @@ impl Run {
             failed: Mutex::new(None),
             stopped: stopped.clone(),
         });
-        let (tell, told) = channel();
+        let (tell, told) = sync_channel(TOLD_MAX);
         let mut threads = Vec::with_capacity(loops);
         for index in 0..loops {
             let (common, tell) = (common.clone(), tell.clone());
@@ -252,7 +254,7 @@ fn event_loop(
     common: &Arc<Common>,
     index: usize,
     loops: usize,
-    tell: &Sender<Told>,
+    tell: &SyncSender<Told>,
 ) -> Result<Part> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -269,7 +271,7 @@ async fn govern(
     common: &Arc<Common>,
     index: usize,
     loops: usize,
-    tell: &Sender<Told>,
+    tell: &SyncSender<Told>,
 ) -> Result<Part> {
     let plan = &common.plan;
     let connections = share(plan.connections as u64, index, loops) as usize;
@@ -364,7 +366,7 @@ async fn govern(
 fn turn(
     common: &Common,
     index: usize,
-    tell: &Sender<Told>,
+    tell: &SyncSender<Told>,
     origin: Instant,
     sweep: &mut u64,
     timer: &mut Timer,
@@ -379,14 +381,16 @@ fn turn(
                     lane.finish();
                 }
                 lane.sweep(now);
-                // Nobody may listen.
-                let _ = tell.send(Told {
+                let told = Told {
                     lane: index,
                     slices: lane.recorder.over[lane.told..].to_vec(),
                     requests: lane.recorder.tally.requests,
                     elapsed: Duration::from_nanos(now),
-                });
-                lane.told = lane.recorder.over.len();
+                };
+                // Nobody may listen, and nobody is waited for: what was not taken is told the next time.
+                if tell.try_send(told).is_ok() {
+                    lane.told = lane.recorder.over.len();
+                }
             }
             let due = lane.deliver(now, cx.waker());
             if lane.tasks == 0 {

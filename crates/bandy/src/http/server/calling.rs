@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::times::Asked;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Request, Response, StatusCode, Switch};
 use crate::net::conn::Conn;
@@ -14,16 +15,24 @@ pub(super) type After101 = Box<dyn FnOnce(Conn) -> Answer<'static, ()> + Send>;
 
 /// A service's call, whose panic is an error: the client is told that something went wrong, and with HTTP/2 the
 /// connection's other requests go on.
-pub(super) struct Caught<'a>(Option<Answer<'a, Response>>);
+pub(super) struct Caught<'a> {
+    call: Option<Answer<'a, Response>>,
+    /// Of a request that asked for times.
+    times: Option<Box<Asked>>,
+}
 
 impl<'a> Caught<'a> {
     /// Calls the service.
-    pub(super) fn call<S>(service: &'a S, request: Request) -> Caught<'a>
+    pub(super) fn call<S>(service: &'a S, mut request: Request) -> Caught<'a>
     where
         S: Service<Request, Out = Response>,
     {
+        let times = Asked::take(&mut request);
         let call = AssertUnwindSafe(|| service.call_boxed(request));
-        Caught(catch_unwind(call).ok())
+        Caught {
+            call: catch_unwind(call).ok(),
+            times,
+        }
     }
 }
 
@@ -33,13 +42,17 @@ impl Future for Caught<'_> {
     /// It is not polled again after a panic.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response>> {
         let panicked = || Poll::Ready(Err(wrong("the service panicked")));
-        match &mut self.0 {
+        let mut polled = match &mut self.call {
             None => panicked(),
             Some(call) => {
                 let poll = AssertUnwindSafe(|| call.as_mut().poll(cx));
                 catch_unwind(poll).unwrap_or_else(|_| panicked())
             }
+        };
+        if let (Poll::Ready(Ok(response)), Some(times)) = (&mut polled, &self.times) {
+            times.tell(response);
         }
+        polled
     }
 }
 

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::calling::{After101, final_or_switch};
 use super::incoming::incoming;
 use super::reply::{Begun, Terms, begin, reply};
+use super::times::{self, Times};
 use super::upload::Upload;
 use super::wire::{Watched, Wire};
 use crate::error::{Error, Kind, Result, Side};
@@ -32,6 +33,8 @@ pub(super) struct Line {
     /// Some of that head has come.
     is_begun: bool,
     may_be_h2: bool,
+    /// Where a request has asked for them.
+    times: Option<Box<Times>>,
 }
 
 #[expect(
@@ -76,6 +79,7 @@ impl Line {
             scan: Scan::new(&bounds(limits)),
             is_begun: false,
             may_be_h2,
+            times: None,
         }
     }
 
@@ -103,6 +107,11 @@ impl Line {
         let mut came = self.wire.input.split().freeze();
         loop {
             if !came.is_empty() {
+                if let Some(times) = &mut self.times
+                    && !self.is_begun
+                {
+                    times.reads();
+                }
                 if !std::mem::replace(&mut self.is_begun, true) && self.served > 0 {
                     self.deadline = Some(Tick::after(limits.head));
                 }
@@ -202,6 +211,13 @@ impl Line {
             asked.keep_alive = false;
             return (asked, Err(problem));
         }
+        if self.times.is_none() && times::wants(&request, &self.wire.conn) {
+            let times = Times::begin(&self.wire.conn, self.served == 1);
+            self.times = Some(Box::new(times));
+        }
+        if let Some(times) = &mut self.times {
+            times.calls(&mut request);
+        }
         let downstream = self
             .downstream
             .get_or_insert_with(|| Downstream::new(&self.wire.conn));
@@ -224,6 +240,9 @@ impl Line {
         let (response, next, failure) = answer_of(answered);
         if next.is_some() {
             return Ok(Err(Left::Response(response, next, failure)));
+        }
+        if let Some(times) = &mut self.times {
+            times.writes();
         }
         let mut begun = begin(&mut self.wire, asked, response, &mut None, cx)?;
         Ok(match begun.poll_rest(&mut self.wire, cx)? {
@@ -296,6 +315,9 @@ impl Line {
             let is_read = upload.as_ref().is_none_or(Upload::is_done);
             return self.switch(asked, response, next, is_read, limits).await;
         }
+        if let Some(times) = &mut self.times {
+            times.writes();
+        }
         let mut is_kept = reply(&mut self.wire, asked, response, &mut upload, limits).await?;
         if is_kept && let Some(mut upload) = upload {
             let wire = &mut self.wire;
@@ -313,6 +335,9 @@ impl Line {
                 tracing::warn!(peer = %self.wire.conn.peer(), error = %e, "a request failed");
             }
             None => {}
+        }
+        if let Some(times) = &mut self.times {
+            times.wrote();
         }
         self.rewind(limits);
         match is_kept {

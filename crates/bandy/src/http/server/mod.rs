@@ -13,6 +13,7 @@ mod incoming;
 mod pace;
 mod reply;
 mod serving;
+mod times;
 mod upload;
 mod wire;
 

@@ -1,0 +1,111 @@
+//! What a server tells of its own times (Server-Timing, W3C), where a client on this machine asks for it.
+//!
+//! A request with the field `Bandy-Timing` is answered with `Server-Timing: accept;dur=.., queue;dur=.., handler;dur=..,
+//! write;dur=..` in milliseconds, so that whoever measures can set both views of a request beside each other. Times say
+//! something of what is inside, so nobody from elsewhere is told them. A connection that never asks costs a look for the
+//! field, and no clock is read.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use crate::http::{HeaderName, HeaderValue, Request, Response};
+use crate::net::{Conn, Peer};
+
+/// What asks for it.
+pub(super) const WANTS: HeaderName = HeaderName::from_static("bandy-timing");
+const TELLS: HeaderName = HeaderName::from_static("server-timing");
+
+/// The times of a connection's requests, from the first on that asked for them.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    /// When the head of the request at hand began to come.
+    read: Option<Instant>,
+    /// When its answer began to be written.
+    writing: Option<Instant>,
+    /// How long the answer before took to be written.
+    wrote: Option<Duration>,
+    /// From accepting the connection to its first request; told once.
+    accept: Option<Duration>,
+}
+
+/// What goes along with a request until it is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    accept: Option<Duration>,
+    queue: Option<Duration>,
+    write: Option<Duration>,
+    called: Instant,
+}
+
+impl Times {
+    /// Of a connection whose first request asks, or a later one.
+    pub(super) fn begin(conn: &Conn, is_first: bool) -> Times {
+        Times {
+            accept: is_first.then(|| conn.opened().elapsed()),
+            ..Times::default()
+        }
+    }
+
+    /// The first bytes of a request have come.
+    pub(super) fn reads(&mut self) {
+        self.read = Some(Instant::now());
+    }
+
+    /// The service is called with this request.
+    pub(super) fn calls(&mut self, request: &mut Request) {
+        let called = Instant::now();
+        request.extensions_mut().insert(Asked {
+            accept: self.accept.take(),
+            queue: self.read.take().map(|read| called - read),
+            write: self.wrote.take(),
+            called,
+        });
+    }
+
+    /// Its answer begins to be written.
+    pub(super) fn writes(&mut self) {
+        self.writing = Some(Instant::now());
+    }
+
+    /// It is written.
+    pub(super) fn wrote(&mut self) {
+        self.wrote = self.writing.take().map(|writing| writing.elapsed());
+    }
+}
+
+/// Whether this request asks, and may.
+pub(super) fn wants(request: &Request, conn: &Conn) -> bool {
+    request.headers().contains_key(WANTS)
+        && match conn.peer() {
+            Peer::Ip(address) => address.ip().to_canonical().is_loopback(),
+            Peer::Unix { .. } | Peer::Mem => true,
+        }
+}
+
+impl Asked {
+    /// What goes along with this request, if it asked.
+    pub(super) fn take(request: &mut Request) -> Option<Box<Asked>> {
+        request.extensions_mut().remove::<Asked>().map(Box::new)
+    }
+
+    /// Tells it with the answer.
+    pub(super) fn tell(&self, response: &mut Response) {
+        let parts = [
+            ("accept", self.accept),
+            ("queue", self.queue),
+            ("handler", Some(self.called.elapsed())),
+            // Its own is not over before its head is gone.
+            ("write", self.write),
+        ];
+        let mut text = String::new();
+        for (name, took) in parts {
+            let Some(took) = took else { continue };
+            let comma = if text.is_empty() { "" } else { ", " };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{comma}{name};dur={:.3}", took.as_secs_f64() * 1e3);
+        }
+        if let Ok(value) = HeaderValue::try_from(text) {
+            response.headers_mut().append(TELLS, value);
+        }
+    }
+}
