@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
+use crate::load::LoadArgs;
+use crate::models::ModelsArgs;
 use crate::reload::ReloadArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
@@ -25,6 +27,7 @@ Examples:
                                               balance between servers
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
+  bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,
@@ -47,6 +50,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
+    Load(Box<LoadArgs>),
+    Models(Box<ModelsArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),
     User(UserArgs),

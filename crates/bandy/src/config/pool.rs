@@ -1,21 +1,26 @@
 //! Pools: `[pool.NAME]`, and `service.balance`, which names one.
 
+use std::net::SocketAddr;
+
 use super::diagnostic::{Diagnostic, Origin};
 use super::options::client_tls;
 use super::plan::Plan;
 use super::raw::{Data, Key, Table, Value};
+use super::route::parsed;
 use super::walk::{Meant, Walk, did_you_mean, listed};
 use crate::endpoint::{Carries, Endpoint, Scheme};
 use crate::http::client::Version;
+use crate::http::router::HostError;
 use crate::http::{HeaderName, HeaderValue};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
 use crate::printable::printable;
 use crate::services::balance;
+use crate::wire::proxy;
 
 mod health;
 mod strategy;
 
-const POOL_KEYS: [&str; 17] = [
+const POOL_KEYS: [&str; 19] = [
     "backend",
     "strategy",
     "key",
@@ -31,14 +36,16 @@ const POOL_KEYS: [&str; 17] = [
     "sticky",
     "hedge",
     "slow_start",
+    "resolver",
     "http",
+    "proxy_protocol",
     "tls",
 ];
 
-const BACKEND_KEYS: [&str; 4] = ["url", "name", "weight", "max"];
+const BACKEND_KEYS: [&str; 6] = ["url", "srv", "scheme", "name", "weight", "max"];
 
 /// The options of `service.balance`; the first can be written without its name.
-pub(super) const BALANCE_KEYS: [&str; 1] = ["pool"];
+pub(super) const BALANCE_KEYS: [&str; 2] = ["pool", "sni"];
 
 /// A service that names a pool.
 pub(super) struct Balanced {
@@ -46,6 +53,8 @@ pub(super) struct Balanced {
     at: Origin,
     /// What comes in where it answers, and the place where that was said.
     carries: Vec<Carries>,
+    /// Whether it is the name in a stream's TLS that decides.
+    is_by_name: bool,
 }
 
 /// The configuration's pools, in the order that they were written.
@@ -98,9 +107,14 @@ fn pool<'a>(walk: &mut Walk<'a>, key: &'a Key, value: &'a Value) -> Option<Optio
     };
     options.hedge = time("hedge");
     options.slow_start = time("slow_start");
+    options.resolver = resolver(walk, table, &options.members);
     options.http = table.get("http").and_then(|value| {
         let choices = [("1.1", Version::Http1), ("2", Version::Http2)];
         walk.choice("http", value, &choices)
+    });
+    options.proxy_protocol = table.get("proxy_protocol").and_then(|value| {
+        let choices = proxy::Version::ALL.map(|version| (version.as_str(), version));
+        walk.choice("proxy_protocol", value, &choices)
     });
     Some(options)
 }
@@ -207,12 +221,7 @@ fn member<'a>(
                 "health" | "tls" => Some(Meant::Help(format!("`{name}` is the pool's"))),
                 _ => None,
             });
-            let Some(url) = table.get("url") else {
-                let d = Diagnostic::error(&item.origin, "this backend has no `url`");
-                walk.missing(d.help("write `{ url = \"http://127.0.0.1:5001\" }`"));
-                return None;
-            };
-            (url, Some(table))
+            (table.get("url").unwrap_or(item), Some(table))
         }
         _ => {
             let help = "write `\"http://127.0.0.1:5001\"`, or `{ url = …, weight = 2 }`";
@@ -220,14 +229,26 @@ fn member<'a>(
             return None;
         }
     };
-    let endpoint = endpoint(walk, url)?;
-    let mut member = Member {
-        max,
-        ..Member::new(endpoint)
-    };
     let Some(table) = table else {
-        return Some((member, &url.origin));
+        let member = Member::new(endpoint(walk, url)?);
+        return Some((Member { max, ..member }, &url.origin));
     };
+    let mut member = match table.entry("srv") {
+        Some((key, value)) => service(walk, table, key, value)?,
+        None if table.get("url").is_none() => {
+            let d = Diagnostic::error(&item.origin, "this backend has no `url`");
+            walk.missing(d.help("write `{ url = \"http://127.0.0.1:5001\" }`"));
+            return None;
+        }
+        None => Member::new(endpoint(walk, url)?),
+    };
+    member.max = max;
+    if let Some((scheme, _)) = table.entry("scheme")
+        && !member.is_srv
+    {
+        let d = Diagnostic::error(&scheme.origin, "`scheme` stands without `srv`");
+        walk.push(d.help("leave it out: the URL says it"));
+    }
     if let Some(value) = table.get("name")
         && let Some(name) = walk.text("name", value)
     {
@@ -250,7 +271,70 @@ fn member<'a>(
     if let Some(value) = table.get("max") {
         member.max = walk.count("max", value).or(member.max);
     }
-    Some((member, &url.origin))
+    let place = table.get("url").or(table.get("srv")).unwrap_or(item);
+    Some((member, &place.origin))
+}
+
+/// `{ srv = "_api._tcp.example.com", scheme = "http" }`
+fn service<'a>(
+    walk: &mut Walk<'a>,
+    table: &'a Table,
+    key: &Key,
+    value: &'a Value,
+) -> Option<Member> {
+    if let Some((url, _)) = table.entry("url") {
+        let d = Diagnostic::error(&key.origin, "a backend has a `url` or is an `srv` record");
+        walk.push(d.also(&url.origin, "the URL").help("leave one of them out"));
+    }
+    let name = walk.text("srv", value)?;
+    let choices = Scheme::ALL
+        .into_iter()
+        .filter(|scheme| says_what(*scheme).is_some())
+        .map(|scheme| (scheme.as_str(), scheme));
+    let choices: Vec<(&str, Scheme)> = choices.collect();
+    let scheme = match table.get("scheme") {
+        Some(value) => walk.choice("scheme", value, &choices)?,
+        None => {
+            let d = Diagnostic::error(&key.origin, "`srv` stands without `scheme`");
+            walk.missing(d.help("say what is spoken there, as in `scheme = \"http\"`"));
+            return None;
+        }
+    };
+    // Where its hosts listen, their records say.
+    let endpoint = match format!("{scheme}://{name}:0").parse::<Endpoint>() {
+        Ok(endpoint) if endpoint.socket_addr().is_none() && !name.contains([':', '/', '?']) => {
+            endpoint
+        }
+        _ => {
+            let message = format!("`{}` is not a name of the DNS", printable(name));
+            let d = Diagnostic::error(&value.origin, message);
+            walk.push(d.help("write it as in `_api._tcp.example.com`"));
+            return None;
+        }
+    };
+    Some(Member {
+        name: endpoint.host()?.to_string(),
+        is_srv: true,
+        ..Member::new(endpoint)
+    })
+}
+
+/// `resolver = "127.0.0.1:53"`: a name server of one's own.
+fn resolver<'a>(walk: &mut Walk<'a>, table: &'a Table, members: &[Member]) -> Option<SocketAddr> {
+    let (key, value) = table.entry("resolver")?;
+    let text = walk.text("resolver", value)?;
+    if !members.iter().any(|m| m.host_to_resolve().is_some()) {
+        let message = "`resolver` has no effect: no backend of this pool is a name".to_owned();
+        walk.no_effect(&key.origin, message, "not used", "leave this out");
+    }
+    let address = text.parse::<SocketAddr>().ok();
+    let address = address.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)));
+    if address.is_none() {
+        let message = format!("`{}` is not the address of a name server", printable(text));
+        let d = Diagnostic::error(&value.origin, message);
+        walk.push(d.help("write it as in `127.0.0.1` or `127.0.0.1:5353`"));
+    }
+    address
 }
 
 fn endpoint<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<Endpoint> {
@@ -366,14 +450,22 @@ pub(super) fn balance<'a>(
     origin: &Origin,
     option: impl Fn(&str) -> Option<&'a Value>,
 ) -> balance::Options {
+    let sni = names(walk, option("sni"));
     let value = option("pool");
+    if let (Some(value), Some(sni)) = (value, option("sni")) {
+        let d = Diagnostic::error(&sni.origin, "`sni` and `pool` both say which pool answers");
+        let d = d.also(&value.origin, "the other");
+        walk.push(d.help("leave one of them out; `\"*\"` in `sni` is for all other names"));
+    }
     let pool = value.and_then(|value| walk.text("balance", value));
     match (value, pool) {
         (Some(value), Some(name)) => walk.balances.push(Balanced {
             pool: name.to_owned(),
             at: value.origin.clone(),
             carries: Vec::new(),
+            is_by_name: false,
         }),
+        (None, _) if !sni.is_empty() || option("sni").is_some() => {}
         (None, _) => {
             let d = Diagnostic::error(origin, "`balance` names no pool");
             walk.push(d.help("write it as in `service.balance = { pool = \"api\" }`"));
@@ -383,7 +475,47 @@ pub(super) fn balance<'a>(
     }
     balance::Options {
         pool: pool.unwrap_or_default().to_owned(),
+        sni,
     }
+}
+
+/// `sni = { "a.example" = "pool-a", "*" = "pool-b" }`
+fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Name, String)> {
+    const HELP: &str = "write it as in `sni = { \"a.example\" = \"api\", \"*\" = \"web\" }`";
+    let Some(value) = value else {
+        return Vec::new();
+    };
+    let Data::Table(table) = &value.data else {
+        walk.wrong_type("sni", value, "a table of names and pools", Some(HELP));
+        return Vec::new();
+    };
+    if table.0.is_empty() {
+        let d = Diagnostic::error(&value.origin, "`sni` names no pool");
+        walk.push(d.help(HELP));
+    }
+    let mut names: Vec<(balance::Name, String)> = Vec::new();
+    for (key, value) in &table.0 {
+        let hint = |e: &HostError| e.hint().to_owned();
+        let name = parsed::<balance::Name>(walk, "a host", (&key.name, &key.origin), hint);
+        let Some(pool) = walk.text("sni", value) else {
+            continue;
+        };
+        walk.balances.push(Balanced {
+            pool: pool.to_owned(),
+            at: value.origin.clone(),
+            carries: Vec::new(),
+            is_by_name: true,
+        });
+        let Some(name) = name else {
+            continue;
+        };
+        if names.iter().any(|(known, _)| *known == name) {
+            let d = Diagnostic::error(&key.origin, format!("`{name}` stands here twice"));
+            walk.push(d.help("leave one of them out; upper and lower case are the same"));
+        }
+        names.push((name, pool.to_owned()));
+    }
+    names
 }
 
 /// Notes of those that name a pool, from the `before`th on, what comes in where they answer.
@@ -395,6 +527,30 @@ pub(super) fn stands_on(
     for balanced in walk.balances.iter_mut().skip(before) {
         balanced.carries.extend(carries.clone());
     }
+}
+
+/// What is wrong with routing by name, or with a PROXY header, where this comes in.
+fn misplaced(balanced: &Balanced, pool: &Options, carries: Carries) -> Option<Diagnostic> {
+    if balanced.is_by_name && carries != Carries::Stream {
+        let message =
+            format!("`sni` is for streams of TLS, and not for what comes in here ({carries})");
+        let d = Diagnostic::error(&balanced.at, message);
+        return Some(d.help("listen on tcp:// (TLS is passed on) or tls:// (it ends here)"));
+    }
+    if pool.proxy_protocol.is_some() && matches!(carries, Carries::Request | Carries::Datagram) {
+        let message = format!(
+            "pool `{}` tells its backends whom it brings (`proxy_protocol`), and cannot for what comes in here ({carries})",
+            pool.name
+        );
+        let help = match carries {
+            Carries::Request => {
+                "requests of many share a connection, and say themselves who asks: `X-Forwarded-For`"
+            }
+            _ => "leave `proxy_protocol` out",
+        };
+        return Some(Diagnostic::error(&balanced.at, message).help(help));
+    }
+    None
 }
 
 /// Notes pools that there are not, that cannot answer what is asked, and that nobody asks.
@@ -414,6 +570,10 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
             continue;
         };
         for carries in &balanced.carries {
+            if let Some(d) = misplaced(balanced, pool, *carries) {
+                walk.push(d);
+                break;
+            }
             let cannot =
                 |m: &&Member| !crate::pool::options::can_answer(m.endpoint.scheme(), *carries);
             if let Some(member) = pool.members.iter().find(cannot) {

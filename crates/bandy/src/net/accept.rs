@@ -20,6 +20,7 @@ use super::ending::Ending;
 use super::inherited::Spare;
 use super::io::Io;
 use super::meter::Meter;
+use super::proxied::Proxied;
 use super::{mem, tls, udp, unix, ws};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, Side};
@@ -30,6 +31,7 @@ pub(super) struct Door {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) tls: Option<tls::Acceptor>,
     pub(super) ws: Option<ws::Origins>,
+    pub(super) proxied: Proxied,
     pub(super) message_bytes: usize,
     pub(super) ending: Ending,
 }
@@ -237,7 +239,7 @@ impl Incoming {
 
     /// Who connected.
     pub fn peer(&self) -> &Peer {
-        &self.meter.peer
+        self.meter.peer()
     }
 
     /// Where they connected to.
@@ -251,14 +253,15 @@ impl Incoming {
 
     /// The same connection as if it had come now: what it waited for us counts neither as idleness nor as life.
     pub(crate) fn counted_from_now(mut self) -> Incoming {
-        let peer = self.meter.peer.clone();
+        let peer = self.meter.peer().clone();
         self.meter = Meter::accepted(peer, &self.door.endpoint, &self.door.ending);
         self
     }
 
     /// Whether [`Incoming::establish`] has to wait for the peer.
     pub(crate) fn has_handshake(&self) -> bool {
-        self.door.tls.is_some() || self.door.ws.is_some()
+        let door = &self.door;
+        door.tls.is_some() || door.ws.is_some() || door.proxied.believes(self.peer())
     }
 
     /// Takes the connection off this thread's event loop, to be established on another.
@@ -271,7 +274,7 @@ impl Incoming {
             Raw::Unix(stream) => stream.into_std().map(Raw::LooseUnix),
             other => Ok(other),
         };
-        let act = || format!("handing {} to another event loop", self.meter.peer);
+        let act = || format!("handing {} to another event loop", self.meter.peer());
         self.raw = loose.map_err(|e| Error::talking(Side::Local, act(), e))?;
         Ok(self)
     }
@@ -284,6 +287,9 @@ impl Incoming {
     pub async fn establish(self) -> Result<Conn> {
         let door = self.door.clone();
         let conn = self.establish_plain()?;
+        if door.proxied.believes(conn.peer()) {
+            door.proxied.receive(&conn).await?;
+        }
         if door.tls.is_none() && door.ws.is_none() {
             return Ok(conn);
         }
@@ -300,7 +306,7 @@ impl Incoming {
             Raw::Mem(stream) => Ok(Io::Mem(stream)),
             Raw::Flow(flow) => Ok(Io::Udp(Box::new(udp::Talk::Flow(flow)))),
         };
-        let act = || format!("registering {}", self.meter.peer);
+        let act = || format!("registering {}", self.meter.peer());
         let io = io.map_err(|e| Error::talking(Side::Local, act(), e))?;
         Ok(Conn::new(io, self.meter, self.door.message_bytes))
     }
@@ -310,7 +316,7 @@ impl Door {
     async fn handshakes(&self, mut conn: Conn) -> Result<Conn> {
         if let Some(acceptor) = &self.tls {
             let accept = async |io, meter: Arc<Meter>| {
-                let (stream, info) = acceptor.accept(io, &meter.peer).await?;
+                let (stream, info) = acceptor.accept(io, meter.peer()).await?;
                 Ok((Io::Tls(Box::new(stream.into())), Some(info)))
             };
             conn = conn.step(accept).await?;

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::accept::{Door, Listener, Source};
 use super::ending::Ending;
 use super::inherited::{HandedOn, Inherited, Spare, Taken};
+use super::proxied::Proxied;
 use super::udp::FlowLimits;
 use super::{mem, tcp, tls, udp, unix, ws};
 use crate::endpoint::{Address, Endpoint, Host, Scheme};
@@ -25,6 +26,8 @@ pub struct Doors {
     pub tls: Option<tls::Acceptor>,
     /// Who may open a WebSocket.
     pub origins: ws::Origins,
+    /// Whose word is taken for whom they bring.
+    pub proxied: Proxied,
     /// Bounds on messages and UDP flows.
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
@@ -301,6 +304,7 @@ impl Doors {
     /// That it needs a certificate, and there is none.
     pub(super) fn door(&self, endpoint: Arc<Endpoint>) -> Result<Door> {
         let scheme = endpoint.scheme();
+        let is_tcp = endpoint.port().is_some() && scheme != Scheme::Udp;
         let tls = match (scheme.is_secure(), &self.tls) {
             (false, _) => None,
             (true, Some(tls)) => Some(tls.clone().alpn(protocols(scheme))),
@@ -314,6 +318,10 @@ impl Doors {
             endpoint,
             tls,
             ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| self.origins.clone()),
+            proxied: match is_tcp {
+                true => self.proxied.clone(),
+                false => Proxied::default(),
+            },
             message_bytes: self.limits.message_bytes,
             ending: self.ending.clone(),
         })

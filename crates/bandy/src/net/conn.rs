@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::io::Io;
 use super::messages::Messages;
@@ -148,7 +149,30 @@ impl Conn {
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        &self.meter.peer
+        self.meter.peer()
+    }
+
+    /// Where the peer went to: our end's address. As the system tells it, or as was told by who passes the conversation on.
+    pub fn local(&self) -> Option<SocketAddr> {
+        let own = || self.tcp()?.local_addr().ok();
+        self.meter.told_to().or_else(own)
+    }
+
+    /// The socket, where nothing is between it and what is said.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.io {
+            Io::Tcp(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer came to us.
+    pub(super) fn is_near(&self) -> bool {
+        self.meter.side == Side::Downstream
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.io
     }
 
     /// The endpoint that was asked: on the answering end the one listened on, on the asking end the one it went to.
@@ -292,7 +316,7 @@ impl Conn {
         self.meter.closed_first.store(true, Relaxed);
         let closing = async {
             let told = match &mut self.io {
-                Io::Ws(socket) => socket.finish_with(code, reason).await,
+                Io::Ws(socket) => socket.finish(ws::Close::new(code, reason)).await,
                 _ => Ok(()),
             };
             if told.is_ok() {
@@ -314,11 +338,31 @@ impl Conn {
             self.meter.closed_first.store(true, Relaxed);
         }
         let done = match &mut self.io {
-            Io::Ws(socket) => socket.finish().await,
+            Io::Ws(socket) => socket.finish(ws::Close::normal()).await,
             Io::Udp(_) => Ok(()),
             stream => stream.shutdown().await,
         };
         done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// As [`Conn::finish`]; on a WebSocket the close frame says this.
+    ///
+    /// # Errors
+    /// What the transport reports.
+    pub async fn finish_with(&mut self, close: ws::Close) -> Result<()> {
+        let Io::Ws(socket) = &mut self.io else {
+            return self.finish().await;
+        };
+        let done = socket.finish(close).await;
+        done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// What the peer of a WebSocket said when it closed it, once [`Conn::recv`] gave `None`.
+    pub fn peer_close(&self) -> Option<&ws::Close> {
+        match &self.io {
+            Io::Ws(socket) => socket.peer_close(),
+            _ => None,
+        }
     }
 
     /// Has the connection end with a reset where it is dropped: for a peer that would take any other end for all that

@@ -6,9 +6,11 @@
 //! listening on an event loop, accepted without a handshake, established in the connection's own task. The asking end
 //! goes `Endpoint -> Conn`.
 
+pub mod address;
 pub mod ca;
 pub mod conn;
 pub mod messages;
+pub mod proxied;
 pub mod tls;
 pub mod trust;
 pub mod ws;
@@ -24,7 +26,9 @@ mod mem;
 mod meter;
 mod mmsg;
 pub(crate) mod pump;
+pub(crate) mod relay;
 pub(crate) mod scratch;
+mod splice;
 mod tcp;
 mod tick;
 mod udp;

@@ -88,8 +88,51 @@ pub(crate) struct Socket<S> {
     stream: WebSocketStream<S>,
     /// What is left of a frame that [`Socket::poll_send_frames`] began. Nothing else is written before it.
     begun: Bytes,
-    /// The peer's close frame has come.
-    peer_closed: bool,
+    /// The peer's close frame has come, and says this.
+    peer_close: Option<Close>,
+}
+
+/// Why a WebSocket is closed (RFC 6455, section 7.4): what a close frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The code; `None` where the frame has none.
+    pub code: Option<u16>,
+    /// The reason; at most 123 bytes.
+    pub reason: String,
+}
+
+impl Close {
+    /// With a code and a reason, as much of it as there is room for.
+    pub fn new(code: u16, reason: &str) -> Close {
+        // A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
+        let mut end = reason.len().min(123);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Close {
+            code: Some(code),
+            reason: reason.get(..end).unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// All was said.
+    pub fn normal() -> Close {
+        Close::new(1000, "")
+    }
+
+    fn of(frame: Option<CloseFrame>) -> Close {
+        Close {
+            code: frame.as_ref().map(|frame| frame.code.into()),
+            reason: frame.map_or_else(String::new, |frame| frame.reason.to_string()),
+        }
+    }
+
+    fn frame(self) -> Option<CloseFrame> {
+        Some(CloseFrame {
+            code: self.code?.into(),
+            reason: self.reason.into(),
+        })
+    }
 }
 
 fn config(message_bytes: usize) -> WebSocketConfig {
@@ -129,7 +172,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
         Ok(stream) => Ok(Socket::new(stream)),
-        Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
+        Err(e) => Err(handshake_failed(e, Side::Downstream, meter.peer())),
     }
 }
 
@@ -208,8 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn new(stream: WebSocketStream<S>) -> Socket<S> {
         Socket {
             stream,
+            peer_close: None,
             begun: Bytes::new(),
-            peer_closed: false,
         }
     }
 
@@ -228,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     return self.poll_end(cx);
                 }
                 // All was said: how the transport under it ends does not matter any more.
-                Some(Err(_)) if self.peer_closed => return self.poll_end(cx),
+                Some(Err(_)) if self.peer_close.is_some() => return self.poll_end(cx),
                 Some(Err(e)) => {
                     self.tell_why(cx, &e);
                     return Poll::Ready(Err(to_io(e)));
@@ -248,8 +291,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.
-                WsMessage::Close(_) => {
-                    self.peer_closed = true;
+                WsMessage::Close(frame) => {
+                    self.peer_close = Some(Close::of(frame));
                     continue;
                 }
                 WsMessage::Frame(_) => continue,
@@ -307,6 +350,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket.poll_flush(cx).map_err(to_io)
     }
 
+    /// What the peer's close frame says, once it has come.
+    pub(crate) fn peer_close(&self) -> Option<&Close> {
+        self.peer_close.as_ref()
+    }
+
     /// Sends frames as they are, made by [`text_frame`] or [`ping_frame`]: one that many hear is made once, and what
     /// waits goes in one write. Takes them out as they go; how many bytes were written so far is added to `written`.
     pub(crate) fn poll_send_frames(
@@ -341,32 +389,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// As [`Socket::finish`], with a code and a reason of one's own.
-    pub(crate) async fn finish_with(&mut self, code: u16, reason: &str) -> io::Result<()> {
-        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
-        // A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
-        let mut end = reason.len().min(123);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        let close = CloseFrame {
-            code: code.into(),
-            reason: reason.get(..end).unwrap_or_default().into(),
-        };
-        match self.stream.close(Some(close)).await {
-            Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
-            Err(e) => Err(to_io(e)),
-        }
-    }
-
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
-    pub(crate) async fn finish(&mut self) -> io::Result<()> {
+    pub(crate) async fn finish(&mut self, close: Close) -> io::Result<()> {
         std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
-        let close = CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        };
-        match self.stream.close(Some(close)).await {
+        match self.stream.close(close.frame()).await {
             Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             Err(e) => Err(to_io(e)),
         }

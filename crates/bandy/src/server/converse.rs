@@ -225,13 +225,10 @@ fn look(meter: &Meter, limits: &Limits, now: Instant) -> std::result::Result<Ins
         next = next.min(now + left);
     }
     if let Some(wake) = meter.wake() {
-        next = next.min(now + wake.remaining() + TICK);
+        next = next.min(now + wake.remaining() + Tick::STEP);
     }
     Ok(next)
 }
-
-/// The coarse clock's step: a look any earlier finds it where it was.
-const TICK: Duration = Duration::from_millis(4);
 
 /// What a conversation's line in the log says. Logs when dropped.
 struct Record {
@@ -249,7 +246,7 @@ impl Drop for Record {
             server = %self.server.name,
             service = %self.server.service_name,
             endpoint = %meter.endpoint,
-            peer = %meter.peer,
+            peer = %meter.peer(),
             received = meter.read(),
             sent = meter.written(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,

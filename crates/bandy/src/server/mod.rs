@@ -25,6 +25,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
 use crate::net::ca::names_for;
 use crate::net::conn::Conn;
+use crate::net::proxied::Proxied;
 use crate::net::tls::{Acceptor, ServerTls};
 use crate::net::ws::Origins;
 use crate::net::{Doors, Inherited, bind};
@@ -55,6 +56,7 @@ pub struct Server {
     limits: Limits,
     tls: ServerTls,
     origins: Origins,
+    proxied: Proxied,
 }
 
 impl Server {
@@ -69,6 +71,7 @@ impl Server {
             limits: Limits::default(),
             tls: ServerTls::default(),
             origins: Origins::default(),
+            proxied: Proxied::default(),
         }
     }
 
@@ -120,6 +123,12 @@ impl Server {
     /// Which browser pages may open a WebSocket.
     pub fn origins(mut self, origins: Origins) -> Server {
         self.origins = origins;
+        self
+    }
+
+    /// From whom connections are taken that begin with whom they bring (the PROXY protocol).
+    pub fn proxied(mut self, proxied: Proxied) -> Server {
+        self.proxied = proxied;
         self
     }
 
@@ -194,6 +203,7 @@ impl Server {
         Doors {
             tls: tls.acceptor.clone(),
             origins: self.origins.clone(),
+            proxied: self.proxied.clone(),
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
             ending: drain.ending().clone(),

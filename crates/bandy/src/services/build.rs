@@ -165,8 +165,11 @@ fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
         Spec::Discard => BoxService::new(discard::Discard),
         Spec::Chargen => BoxService::new(chargen::Chargen),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
-        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
+        Spec::Balance(options) if !options.sni.is_empty() => {
+            BoxService::new(balance::ByName::new(options, needs)?)
+        }
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
@@ -188,6 +191,8 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         }
         Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        // Names are what streams of TLS are routed by.
+        Spec::Balance(options) if !options.sni.is_empty() => return Ok(None),
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))

@@ -59,10 +59,10 @@ pub enum Spec {
     Files(files::Options),
     /// The application server: sums, accounts, records, endpoints to test clients with.
     Api(api::Options),
-    /// Rooms that people talk in, whatever each of them speaks.
-    Chat(chat::Options),
     /// Another server's answer.
     Balance(balance::Options),
+    /// Rooms that people talk in, whatever each of them speaks.
+    Chat(chat::Options),
 }
 
 impl Spec {
@@ -86,8 +86,8 @@ impl Spec {
             Spec::Exec { .. } => "exec",
             Spec::Files(_) => "files",
             Spec::Api(_) => "api",
-            Spec::Chat(_) => "chat",
             Spec::Balance(_) => "balance",
+            Spec::Chat(_) => "chat",
         }
     }
 

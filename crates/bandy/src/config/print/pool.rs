@@ -8,6 +8,7 @@ use crate::http::client::Version;
 use crate::net::tls::{ClientTls, Identity};
 use crate::pool::health::{self, Check, Expect, Panic, Passive, Probe, Rules};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
+use crate::pool::strategy::Choice;
 use crate::services::balance;
 
 /// `[pool.NAME]`, every default written out.
@@ -25,13 +26,20 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         sticky,
         hedge,
         slow_start,
+        resolver,
         http,
+        proxy_protocol,
     } = pool;
     let mut set = |path: &[&str], data: Data| {
         let path = [&["pool", name.as_str()], path].concat();
         root.set(&path, data, Origin::Nowhere);
     };
     set(&["strategy"], strategy.as_str().into());
+    if let Choice::ConsistentHash { key, load } = strategy {
+        set(&["key"], key.to_string().into());
+        let load = (*load > 0).then(|| percent(*load));
+        set(&["load"], load.unwrap_or_else(|| "none".into()));
+    }
     let members = members.iter().map(member);
     set(&["backend"], Data::List(members.collect()));
     write_health(health, &mut set);
@@ -54,24 +62,39 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
     }
     set(&["hedge"], or_none(*hedge));
     set(&["slow_start"], or_none(*slow_start));
+    if let Some(address) = resolver {
+        set(&["resolver"], address.to_string().into());
+    }
     match http {
         Some(Version::Http1) => set(&["http"], "1.1".into()),
         Some(Version::Http2) => set(&["http"], "2".into()),
         None => {}
+    }
+    if let Some(version) = proxy_protocol {
+        set(&["proxy_protocol"], version.as_str().into());
     }
     write_tls(tls, &mut set);
 }
 
 /// `service.balance`.
 pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&str], Data)) {
-    let balance::Options { pool } = options;
-    set(&["service", "balance", "pool"], pool.as_str().into());
+    let balance::Options { pool, sni } = options;
+    if sni.is_empty() {
+        set(&["service", "balance", "pool"], pool.as_str().into());
+    }
+    for (name, pool) in sni {
+        let name = name.to_string();
+        set(&["service", "balance", "sni", &name], pool.as_str().into());
+    }
 }
 
 /// As short as it can be written.
 fn member(member: &Member) -> Value {
     let Member {
         endpoint,
+        is_srv,
+        // Nobody writes it.
+        address: _,
         name,
         weight,
         max,
@@ -79,7 +102,9 @@ fn member(member: &Member) -> Value {
     let url = endpoint.to_string();
     let mut table = Table::default();
     let mut set = |key: &str, data: Data| table.set(&[key], data, Origin::Nowhere);
-    if *name != url {
+    let host = endpoint.host().map(ToString::to_string).unwrap_or_default();
+    let usual = if *is_srv { &host } else { &url };
+    if name != usual {
         set("name", name.as_str().into());
     }
     if *weight != 1 {
@@ -88,11 +113,17 @@ fn member(member: &Member) -> Value {
     if let Some(max) = max {
         set("max", number(*max));
     }
-    if table.0.is_empty() {
+    if table.0.is_empty() && !is_srv {
         return Value::new(url, Origin::Nowhere);
     }
     let mut with_url = Table::default();
-    with_url.set(&["url"], url, Origin::Nowhere);
+    match is_srv {
+        false => with_url.set(&["url"], url, Origin::Nowhere),
+        true => {
+            with_url.set(&["srv"], host, Origin::Nowhere);
+            with_url.set(&["scheme"], endpoint.scheme().as_str(), Origin::Nowhere);
+        }
+    }
     with_url.0.extend(table.0);
     Value::new(Data::Table(with_url), Origin::Nowhere)
 }

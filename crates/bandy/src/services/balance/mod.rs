@@ -1,32 +1,41 @@
 //! `balance`: another server's answer.
 //!
-//! It stands on everything. What comes in is a stream (`stream`), messages (`datagram`) or requests (`http`); for each
-//! the pool leases a backend, and what is said goes there and back.
+//! It stands on everything. What comes in is a stream (`stream`), messages (`message`), datagrams (`datagram`) or requests
+//! (`http`); for each the pool leases a backend, and what is said goes there and back. Streams of TLS can go to one of
+//! several pools, by the name that the client asks for (`names`).
 
+mod connecting;
 mod datagram;
-mod http;
+pub mod http;
+mod message;
+mod names;
 mod stream;
 
 use std::sync::Arc;
 
 use super::Needs;
+use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::net::Conn;
 use crate::net::conn::{Framing, Peer};
 use crate::pool::{Key, Pool};
 use crate::service::Service;
+pub use names::{ByName, Name};
 
 /// What it was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The name of the pool that answers.
+    /// The name of the pool that answers; empty where `sni` says which.
     pub pool: String,
+    /// Which pool answers a TLS client that asks for this name, in the order that they were written.
+    pub sni: Vec<(Name, String)>,
 }
 
 /// The balancing service of one pool.
 #[derive(Debug, Clone)]
 pub struct Balance {
     pool: Arc<Pool>,
+    rules: Arc<http::Rules>,
 }
 
 impl Balance {
@@ -35,19 +44,21 @@ impl Balance {
     /// # Errors
     /// That there is no such pool.
     pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
-        match needs.pools.get(&options.pool) {
-            Some(pool) => Ok(Balance { pool: pool.clone() }),
-            None => {
-                let act = "starting the service `balance`";
-                let why = format!("there is no pool `{}`", options.pool);
-                Err(Error::new(Kind::Usage, Side::Local, act).because(why))
-            }
-        }
+        Ok(Balance::of(pool_of(&options.pool, needs)?))
     }
 
     /// A service whose answers are this pool's.
     pub fn of(pool: Arc<Pool>) -> Balance {
-        Balance { pool }
+        Balance {
+            pool,
+            rules: Arc::default(),
+        }
+    }
+
+    /// The same, which passes requests and answers on by these rules.
+    pub fn rules(mut self, rules: http::Rules) -> Balance {
+        self.rules = Arc::new(rules);
+        self
     }
 }
 
@@ -56,10 +67,21 @@ impl Service<Conn> for Balance {
 
     async fn call(&self, conn: Conn) -> Result<()> {
         match conn.framing() {
-            Framing::Stream => stream::balance(&self.pool, conn).await,
-            Framing::Message => datagram::balance(&self.pool, conn).await,
+            Framing::Stream => stream::balance(&self.pool, conn, Vec::new()).await,
+            Framing::Message if conn.carries() == Carries::Datagram => {
+                datagram::balance(&self.pool, conn).await
+            }
+            Framing::Message => message::balance(&self.pool, conn).await,
         }
     }
+}
+
+fn pool_of(name: &str, needs: &Needs) -> Result<Arc<Pool>> {
+    needs.pools.get(name).cloned().ok_or_else(|| {
+        let act = "starting the service `balance`";
+        let why = format!("there is no pool `{name}`");
+        Error::new(Kind::Usage, Side::Local, act).because(why)
+    })
 }
 
 /// What a peer is recognised by.
