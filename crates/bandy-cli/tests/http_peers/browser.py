@@ -87,9 +87,9 @@ class Browser:
 class Page:
     """A page in a browser."""
 
-    def __init__(self, browser, width=1280, height=900, dark=False):
+    def __init__(self, browser, width=1280, height=900, dark=False, **more):
         self.browser = browser
-        target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
+        target = browser.ask("Target.createTarget", url="about:blank", **more)["targetId"]
         self.session = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "DOM", "Audits"):
             self.ask(f"{domain}.enable")
@@ -317,10 +317,261 @@ def websocket(browser, ws, wss, page_of_this_machine, page_elsewhere):
     print("done")
 
 
+# The chat.
+
+HOSTILE = "<img src=x onerror=alert(1)><script>window.stolen = true</script> &lt;b&gt; \x1b[2J"
+SHOWN = HOSTILE.replace("\x1b", "\u241b")
+RIGHT_TO_LEFT = "مرحبا بالجميع، كيف حالكم اليوم؟"
+
+
+class Chat:
+    """A chat that can be ended and started again where it was."""
+
+    def __init__(self, bandy, folder):
+        self.command = [bandy, "serve", "chat"]
+        self.options = ["--store", f"sqlite:{folder}/chat.db", "--pace", "none"]
+        self.folder = folder
+        self.url = "http://127.0.0.1:0"
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [*self.command, self.url, *self.options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        ready = self.process.stdout.readline()
+        self.url = re.search(r"listening on (http://\S+?)/? ", ready)[1]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Talker(Page):
+    """Somebody at the chat's page, who shares nothing that a browser keeps with the others."""
+
+    def __init__(self, browser, **more):
+        own = browser.ask("Target.createBrowserContext")["browserContextId"]
+        super().__init__(browser, browserContextId=own, **more)
+
+    def come_in(self, url, nick):
+        self.open(url)
+        self.until("document.getElementById('enter').open")
+        self.run(f"document.querySelector('#as-guest input').value = {json.dumps(nick)}; document.getElementById('as-guest').requestSubmit()")
+        self.until("document.body.dataset.state === 'in' && document.getElementById('title').textContent")
+
+    def type(self, text, then="Enter"):
+        self.run("document.getElementById('say').focus()")
+        self.ask("Input.insertText", text=text)
+        if then:
+            self.press(then)
+
+    def press(self, key, modifiers=0):
+        codes = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "k": 75}
+        text = {"Enter": "\r"}.get(key, "")
+        for kind in ("keyDown", "keyUp"):
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key], modifiers=modifiers, text=text if kind == "keyDown" else "")
+
+    def sees(self, text, where="#log"):
+        self.until(f"[...document.querySelectorAll({json.dumps(where)} + ' *')].some((one) => one.textContent === {json.dumps(text)})")
+
+    def texts(self):
+        return self.run("[...document.querySelectorAll('#log .message .text')].map((text) => text.textContent)")
+
+
+def chat(browser, bandy):
+    server = Chat(bandy, browser.home)
+    try:
+        talk(browser, server)
+    finally:
+        server.kill()
+    print("done")
+
+
+def talk(browser, server):
+    ada, bob = Talker(browser), Talker(browser)
+    ada.come_in(server.url, "ada")
+    bob.come_in(server.url, "bob")
+    ada.sees("bob", "#members")
+    # Two browsers talk; each sees that the other is writing.
+    ada.type("Good morning, everybody!", None)
+    bob.until("document.getElementById('typing').textContent === 'ada is writing…'")
+    ada.press("Enter")
+    bob.sees("Good morning, everybody!")
+    bob.type("Good morning, ada!")
+    ada.until("document.querySelector('#log .mention .text').textContent === 'Good morning, ada!'")
+    # Whatever is said, it is text. So is what a room is about.
+    bob.type(HOSTILE)
+    ada.sees(SHOWN)
+    bob.type(f"/me {HOSTILE}")
+    ada.until(f"document.querySelector('#log .action .text').textContent.endsWith({json.dumps(SHOWN)})")
+    ada.type(f"/topic {HOSTILE}")
+    bob.until(f"document.getElementById('topic').textContent === {json.dumps(SHOWN)}")
+    bob.type("https://example.org/a?b=<c> and javascript:alert(1)")
+    ada.until("document.querySelector('#log a')?.href === 'https://example.org/a?b='")
+    bob.type(f"/nick {HOSTILE.split()[0]}")
+    bob.until("document.getElementById('notice').textContent.includes('a name has only')")
+    assert not any(page.run("window.stolen || document.querySelector('#log img, #log script, #topic *')") for page in (ada, bob))
+    # Right to left.
+    bob.type(RIGHT_TO_LEFT)
+    ada.sees(RIGHT_TO_LEFT)
+    assert ada.run(f"[...document.querySelectorAll('#log .text')].find((text) => text.textContent === {json.dumps(RIGHT_TO_LEFT)}).matches(':dir(rtl)')")
+    # What one said is changed and taken back, for all.
+    bob.type("a mistkae")
+    ada.sees("a mistkae")
+    bob.press("ArrowUp")
+    bob.run("document.getElementById('say').value = 'a mistake'")
+    bob.press("Enter")
+    ada.sees("a mistake (edited)")
+    bob.run("[...document.querySelectorAll('#log .message')].at(-1).querySelector('[aria-label=\"Take back\"]').click()")
+    bob.until("document.getElementById('ask').open")
+    bob.run("document.getElementById('ask-yes').click()")
+    ada.sees("taken back")
+    # Completion.
+    ada.type("@bo", None)
+    ada.until("!document.getElementById('offers').hidden")
+    ada.press("Tab")
+    ada.until("document.getElementById('say').value === '@bob '")
+    ada.type("how are you?")
+    bob.sees("@bob how are you?")
+    # Another room, and what is unread elsewhere.
+    ada.type("/join garden")
+    ada.until("document.getElementById('title').textContent === 'garden'")
+    bob.type("@ada are you there?")
+    ada.until("document.querySelector('#rooms [data-key=lobby] .badge.loud')?.textContent.startsWith('1')")
+    ada.until("document.title.startsWith('(1) ')")
+    ada.press("ArrowDown", 1)
+    ada.until("document.getElementById('title').textContent === 'lobby' && !document.title.startsWith('(')")
+    # Alone.
+    bob.type("/msg ada between us")
+    bob.until("document.getElementById('title').textContent === 'ada'")
+    ada.until("document.querySelector('#people [data-key=\"@bob\"] .badge')")
+    ada.run("document.querySelector('#people [data-key=\"@bob\"]').click()")
+    ada.sees("between us")
+    ada.type("yes")
+    bob.sees("yes")
+    ada.run("document.querySelector('#rooms [data-key=lobby]').click()")
+    bob.run("document.querySelector('#rooms [data-key=lobby]').click()")
+    # Much is said; what was said long ago is there when one scrolls up to it, and stays where it was.
+    for n in range(150):
+        ada.run(f"document.getElementById('say').value = 'number {n}'; document.getElementById('form').requestSubmit()")
+    bob.sees("number 149")
+    carol = Talker(browser)
+    carol.come_in(server.url, "carol")
+    carol.sees("number 149")
+    assert "number 20" not in carol.texts()
+    carol.until("(document.getElementById('scroll').scrollTop = 0, document.getElementById('log').textContent.includes('Good morning, everybody!'))")
+    numbers = [text for text in carol.texts() if text.startswith("number ")]
+    assert numbers == [f"number {n}" for n in range(150)], numbers
+    assert carol.run("document.getElementById('edge').textContent") == "This is where lobby begins"
+    # Search, and to what it found.
+    carol.run("document.getElementById('open-search').click(); document.getElementById('search').value = 'morning everybody'; document.getElementById('search-form').requestSubmit()")
+    carol.sees("Good morning, everybody!", "#found")
+    carol.run("document.querySelector('#found button').click()")
+    carol.until("document.activeElement.textContent.includes('Good morning, everybody!')")
+    # After a reload all is there, and whoever was a guest is the same.
+    before = bob.texts()
+    bob.run("location.reload()")
+    bob.until("document.body.dataset.state === 'in' && document.querySelectorAll('#log .message').length > 20")
+    assert bob.texts()[-20:] == before[-20:]
+    bob.until("document.querySelector('#self .nick').textContent.startsWith('bob')")
+    # The server is killed and started again: all come back, and what was said meanwhile is said then, once.
+    server.kill()
+    for page in (ada, bob, carol):
+        page.until("document.body.dataset.state === 'waiting'")
+    ada.picture("chat-waiting")
+    ada.type("said into the void")
+    ada.until("document.querySelector('#log .pending')")
+    server.start()
+    for page in (bob, carol):
+        page.sees("said into the void")
+    ada.until("!document.querySelector('#log .pending')")
+    assert [text for text in ada.texts() if text == "said into the void"] == ["said into the void"]
+    # The room's owner is gone with the server's memory of guests; who registers owns for good.
+    dora = Talker(browser)
+    dora.run("0")
+    dora.open(server.url)
+    dora.until("document.getElementById('enter').open")
+    dora.run("document.getElementById('tab-register').click()")
+    dora.run("const form = document.getElementById('as-user'); form.elements.user.value = 'dora'; form.elements.password.value = 'correct horse'; form.requestSubmit()")
+    dora.until("document.body.dataset.state === 'in' && document.getElementById('title').textContent")
+    dora.type("/join kitchen")
+    dora.until("document.getElementById('title').textContent === 'kitchen'")
+    carol.type("/join kitchen")
+    carol.until("document.getElementById('title').textContent === 'kitchen'")
+    dora.sees("carol", "#members")
+    dora.run("[...document.querySelectorAll('#members button')].find((button) => button.textContent.includes('carol')).click()")
+    dora.until("!document.getElementById('menu').hidden")
+    dora.picture("chat-menu")
+    dora.run("[...document.querySelectorAll('#menu button')].find((button) => button.textContent === 'Put out…').click()")
+    dora.until("document.getElementById('ask').open")
+    dora.run("document.querySelector('#ask-fields input').value = '<b>too hot</b>'; document.getElementById('ask-yes').click()")
+    carol.until("document.getElementById('title').textContent === 'lobby' && document.getElementById('notice').textContent.includes('<b>too hot</b>')")
+    dora.run("document.getElementById('open-room').click()")
+    dora.until("document.getElementById('room').open")
+    dora.picture("chat-room")
+    dora.run("document.getElementById('room-close').click(); document.querySelector('#rooms [data-key=lobby]').click()")
+    dora.until("document.getElementById('title').textContent === 'lobby'")
+    dora.picture("chat-wide")
+    dora.run("document.getElementById('help').click()")
+    dora.picture("chat-help")
+    dora.run("document.getElementById('help-close').click(); document.getElementById('browse').click()")
+    dora.until("document.querySelectorAll('#go-list li').length > 2")
+    dora.picture("chat-go")
+    # The cookie is enough to come back with.
+    dora.run("location.reload()")
+    dora.until("document.body.dataset.state === 'in' && document.querySelector('#self .nick')?.textContent === 'dora'")
+    for page in (ada, bob, carol, dora):
+        wrong = [one for one in page.wrong() if "ERR_CONNECTION_REFUSED" not in str(one)]
+        assert wrong == [], wrong
+    looks(browser, server)
+
+
+def looks(browser, server):
+    """What it looks like with some talk in it, at desks and on phones."""
+    said = [
+        ("mira", "Has anybody tried the new build on the old laptop?"),
+        ("yusuf", "جربته أمس وكان أسرع بكثير من قبل 👍"),
+        ("yusuf", "It took 12 s instead of 40: https://example.org/builds/418"),
+        ("mira", "שלום! תודה רבה, זה מצוין"),
+        ("jon", "@mira I can try it on mine this evening. It has two cores and not much memory, so it should be a fair test of what people really have at home; I will write down what I find."),
+        ("jon", "One question though:\n1. with the cache\n2. or without?"),
+        ("mira", "Without, please. With it everybody is fast."),
+    ]
+    people = {}
+    for nick in ("mira", "yusuf", "jon"):
+        people[nick] = Talker(browser)
+        people[nick].come_in(f"{server.url}/#workshop", nick)
+        people[nick].until("document.getElementById('title').textContent === 'workshop'")
+    people["mira"].type("/topic Builds, tests and what breaks them")
+    for nick, text in said:
+        people[nick].run(f"document.getElementById('say').value = {json.dumps(text)}; document.getElementById('form').requestSubmit()")
+        people["mira"].sees(text)
+    for name, width, dark in (("chat-desk", 1280, False), ("chat-desk-dark", 1280, True), ("chat-phone", 375, False), ("chat-phone-dark", 375, True)):
+        page = Talker(browser, width=width, height=800, dark=dark)
+        page.open(server.url)
+        page.until("document.getElementById('enter').open")
+        page.picture(f"{name}-enter")
+        page.come_in(f"{server.url}/?{name}#workshop", "mira-" + name.replace("chat-", ""))
+        page.until("document.getElementById('title').textContent === 'workshop'")
+        page.sees(said[-1][1])
+        assert page.is_as_wide_as_its_window(), name
+        page.picture(name)
+        if width < 600:
+            page.run("document.getElementById('open-side').click()")
+            page.until("getComputedStyle(document.getElementById('side')).visibility === 'visible'")
+            page.until("document.getAnimations().length === 0")
+            page.picture(f"{name}-side")
+            page.run("document.getElementById('open-side').click(); document.getElementById('open-members').click()")
+            page.until("document.getAnimations().length === 0")
+            page.picture(f"{name}-members")
+        assert page.wrong() == [], page.wrong()
+
+
 folder, ca, conversation, *arguments = sys.argv[1:]
 browser = Browser(folder, ca)
 try:
-    {"api": api, "files": files, "websocket": websocket}[conversation](browser, *arguments)
+    {"api": api, "files": files, "websocket": websocket, "chat": chat}[conversation](browser, *arguments)
 except BaseException:
     print(browser.said()[-3000:], file=sys.stderr)
     raise

@@ -61,3 +61,9 @@ fn websockets() {
         &[&ws, &wss, &pages.http, "data:text/html,elsewhere"],
     );
 }
+
+#[test]
+fn the_page_of_the_chat() {
+    let site = Site::start(&["greet", "the authority's certificate"]);
+    drive(&site.stage, "chat", &[BANDY]);
+}

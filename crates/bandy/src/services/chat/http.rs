@@ -26,7 +26,7 @@ impl Service<Request> for Chat {
         match path {
             "/ws" => self.web_socket(request).await,
             "/schema.json" if is_reading => Ok(schema()),
-            _ => match page::file(path).filter(|_| is_reading) {
+            _ => match page::file(path, request.headers()).filter(|_| is_reading) {
                 Some(response) => Ok(without_body(&request, response)),
                 None => self.people.call(request).await,
             },
