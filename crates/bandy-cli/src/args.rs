@@ -136,7 +136,8 @@ bandy serve SERVICE URL... [OPTIONS]
        bandy serve reply TEMPLATE URL... [OPTIONS]
        bandy serve exec URL... [OPTIONS] -- CMD [ARG]...
        bandy serve files URL... --root DIR [OPTIONS]
-       bandy serve api URL... [--store STORE] [OPTIONS]",
+       bandy serve api URL... [--store STORE] [OPTIONS]
+       bandy serve chat URL... [--store STORE] [OPTIONS]",
     after_help = "\
 Services:
   echo            what it received, byte for byte
@@ -147,10 +148,12 @@ Services:
   exec -- CMD     a program for each connection: its stdin and stdout; on http CGI/1.1
   files           a folder's files; where it is allowed they are put and deleted too
   api             accounts, sessions and records, and endpoints to test clients with
+  chat            rooms that people talk in: lines, WebSocket, IRC and a page, all at once
 
 URLs:
   tcp://:7000  udp://:7000  tls://:7443  ws://:7080/chat  wss://:7443  unix:///run/app.sock
-  http://:8000  https://:8443    for echo, greet, reply, exec, files and api
+  http://:8000  https://:8443    for echo, greet, reply, exec, files, api and chat
+  irc://:6667   ircs://:6697     for chat
   No host is this machine only; every interface is 0.0.0.0 or [::]. Port 0 takes a free port.
 
 Examples:
@@ -159,6 +162,7 @@ Examples:
   bandy serve exec tcp://:9000 --programs 10 -- ./handler.py --verbose
   bandy serve files http://:8000 --root public
   bandy serve api http://:8000 --store sqlite:bandy.db
+  bandy serve chat http://:8001 irc://:6667 tcp://:7001 ws://:7002 --store sqlite:chat.db
   bandy serve echo tcp://:7000 --idle 1m --print-config > bandy.toml"
 )]
 pub struct ServeArgs {
@@ -229,15 +233,33 @@ pub struct ServiceOptions {
     /// files: Cache-Control of every file, as in "public, max-age=3600"
     #[arg(long, value_name = "VALUE")]
     pub cache_control: Option<String>,
-    /// api: where it remembers, as in sqlite:bandy.db [default: memory:, until it ends]
+    /// api, chat: where it remembers, as in sqlite:bandy.db [default: memory:, until it ends]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
-    /// api: nobody may register; users are added with `bandy user add`
+    /// api, chat: nobody may register; users are added with `bandy user add`
     #[arg(long)]
     pub no_registration: bool,
     /// api: without the endpoints that clients are tested with
     #[arg(long)]
     pub no_testing: bool,
+    /// chat: only who is logged in comes in
+    #[arg(long)]
+    pub no_guests: bool,
+    /// chat: where everybody begins [default: lobby]
+    #[arg(long, value_name = "NAME")]
+    pub room: Option<String>,
+    /// chat: who may make rooms: everyone, users or admins [default: everyone]
+    #[arg(long, value_name = "WHO")]
+    pub create: Option<String>,
+    /// chat: what is said to whoever comes
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub welcome: Option<String>,
+    /// chat: how often one may say something after a burst, or none [default: 500ms]
+    #[arg(long, value_name = "TIME")]
+    pub pace: Option<String>,
+    /// chat: entries of a room that are kept [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub history: Option<String>,
 }
 
 /// Of `tls` and `wss` listeners, and who may open WebSockets.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
 use super::walk::{Meant, Walk};
-use super::{api, files};
+use super::{api, chat, files};
 use crate::net::tls::{ClientAuth, Identity, ServerTls};
 use crate::printable::printable;
 use crate::services::Spec;
@@ -14,12 +14,13 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 5] = [
+const SERVICE_KEYS: [(&str, &[&str]); 6] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
     ("files", &files::KEYS),
     ("api", &api::KEYS),
+    ("chat", &chat::KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -50,7 +51,7 @@ pub(super) fn service<'a>(
             Some(table)
         }
         // Only the first of a service's options can be written without its name, if that says enough.
-        Some(value) if keys.is_empty() || name == "api" => {
+        Some(value) if keys.is_empty() || matches!(name, "api" | "chat") => {
             let help = format!("write `service = \"{name}\"`");
             walk.wrong_type(&format!("service.{name}"), value, "no value", Some(&help));
             None
@@ -104,6 +105,7 @@ pub(super) fn service<'a>(
         },
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
+        "chat" => Spec::Chat(chat::options(walk, table)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,

@@ -208,6 +208,7 @@ fn server<'a>(
             Listens {
                 has_flows: has(|e| e.scheme().carries() == Carries::Datagram),
                 has_requests: has(|e| e.scheme().carries() == Carries::Request),
+                is_chat: matches!(&answers, Answers::Service(Spec::Chat(_))),
                 body_bytes,
             },
         ),
@@ -250,7 +251,7 @@ fn meant_by(name: &str) -> Option<Meant> {
 }
 
 /// Services that a later version will have.
-const LATER: [&str; 2] = ["chat", "balance"];
+const LATER: [&str; 1] = ["balance"];
 
 /// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
 fn answers<'a>(

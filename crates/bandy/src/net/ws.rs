@@ -1,11 +1,13 @@
 //! WebSocket (RFC 6455): the step from a stream to messages, in both roles.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
@@ -81,11 +83,28 @@ pub(crate) fn is_this_machine(authority: &str) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
+/// What may be spoken over a WebSocket, by the names that clients ask for in `Sec-WebSocket-Protocol` (RFC 6455, section
+/// 1.9). A client that asks for none of them, or for nothing, is not refused: its service does without.
+pub type Subprotocols = &'static [&'static str];
+
+/// The first of those that a client asks for that there is.
+pub(crate) fn subprotocol(headers: &HeaderMap, known: Subprotocols) -> Option<&'static str> {
+    let asked = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut names = asked
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    names.find_map(|name| known.iter().copied().find(|known| *known == name.trim()))
+}
+
 /// An established WebSocket over a stream.
 pub(crate) struct Socket<S> {
     stream: WebSocketStream<S>,
+    /// What is left of a frame that [`Socket::poll_send_frames`] began. Nothing else is written before it.
+    begun: Bytes,
     /// The peer's close frame has come.
     peer_closed: bool,
+    /// What was agreed on to be spoken.
+    pub(super) subprotocol: Option<&'static str>,
 }
 
 fn config(message_bytes: usize) -> WebSocketConfig {
@@ -104,12 +123,14 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     meter: &Meter,
     origins: &Origins,
+    subprotocols: Subprotocols,
     message_bytes: usize,
 ) -> Result<Socket<S>> {
     let target = meter.endpoint.target();
+    let mut spoken = None;
     // The refusal's type is tungstenite's.
     #[allow(clippy::result_large_err)]
-    let check = |request: &Request, response: Response| {
+    let check = |request: &Request, mut response: Response| {
         if !origins.allow(request.headers(), &meter.endpoint) {
             let what = "this page's origin may not connect here (see `origins`)\n";
             return Err(refusal(StatusCode::FORBIDDEN, what));
@@ -120,11 +141,21 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
                 "nothing is served at this path\n",
             ));
         }
+        spoken = subprotocol(request.headers(), subprotocols);
+        if let Some(name) = spoken {
+            let name = HeaderValue::from_static(name);
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+        }
         Ok(response)
     };
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
-        Ok(stream) => Ok(Socket::new(stream)),
+        Ok(stream) => Ok(Socket {
+            subprotocol: spoken,
+            ..Socket::new(stream)
+        }),
         Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
     }
 }
@@ -146,12 +177,16 @@ fn refusal(status: StatusCode, what: &str) -> ErrorResponse {
 ///
 /// # Errors
 /// None of its own.
-pub async fn upgraded(conn: Conn) -> Result<Conn> {
+pub async fn upgraded(conn: Conn, subprotocol: Option<&'static str>) -> Result<Conn> {
     let message_bytes = conn.message_bytes();
     let upgrade = async |io, _: Arc<Meter>| {
         let config = Some(config(message_bytes));
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, config).await;
-        Ok((Io::Ws(Box::new(Socket::new(stream))), None))
+        let socket = Socket {
+            subprotocol,
+            ..Socket::new(stream)
+        };
+        Ok((Io::Ws(Box::new(socket)), None))
     };
     conn.step(upgrade).await
 }
@@ -204,7 +239,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn new(stream: WebSocketStream<S>) -> Socket<S> {
         Socket {
             stream,
+            begun: Bytes::new(),
             peer_closed: false,
+            subprotocol: None,
         }
     }
 
@@ -215,6 +252,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         meter: &Meter,
     ) -> Poll<io::Result<Option<Message>>> {
         loop {
+            // Reading may answer a ping, which must not stand in the middle of another frame.
+            ready!(self.poll_begun(cx))?;
             let message = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
@@ -278,6 +317,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
         self.stream.send(to_ws(message)?).await.map_err(to_io)
     }
 
@@ -287,6 +327,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         cx: &mut Context<'_>,
         message: &mut Option<Message>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_begun(cx))?;
         let mut socket = Pin::new(&mut self.stream);
         if message.is_some() {
             ready!(socket.as_mut().poll_ready(cx)).map_err(to_io)?;
@@ -298,8 +339,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket.poll_flush(cx).map_err(to_io)
     }
 
+    /// Sends frames as they are, made by [`text_frame`] or [`ping_frame`]: one that many hear is made once, and what
+    /// waits goes in one write. Takes them out as they go; how many bytes were written so far is added to `written`.
+    pub(crate) fn poll_send_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut VecDeque<Bytes>,
+        written: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_begun(cx))?;
+        if frames.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // What was to be said before, as the answer to a ping.
+        ready!(Pin::new(&mut self.stream).poll_flush(cx)).map_err(to_io)?;
+        while !frames.is_empty() {
+            let n = ready!(poll_write_some(Pin::new(self.stream.get_mut()), cx, frames))?;
+            *written = written.saturating_add(n);
+            self.begun = take_written(frames, n);
+            ready!(self.poll_begun(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.begun.is_empty() {
+            let n = ready!(Pin::new(self.stream.get_mut()).poll_write(cx, &self.begun))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.begun.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// As [`Socket::finish`], with a code and a reason of one's own.
+    pub(crate) async fn finish_with(&mut self, code: u16, reason: &str) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
+        // A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
+        let mut end = reason.len().min(123);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let close = CloseFrame {
+            code: code.into(),
+            reason: reason.get(..end).unwrap_or_default().into(),
+        };
+        match self.stream.close(Some(close)).await {
+            Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
+            Err(e) => Err(to_io(e)),
+        }
+    }
+
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
         let close = CloseFrame {
             code: CloseCode::Normal,
             reason: "".into(),
@@ -309,6 +403,73 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Err(e) => Err(to_io(e)),
         }
     }
+}
+
+/// The most pieces of one write.
+const PIECES: usize = 64;
+
+/// Writes the first of these pieces, as many as the transport takes at once: how many bytes.
+pub(super) fn poll_write_some<W: AsyncWrite>(
+    to: Pin<&mut W>,
+    cx: &mut Context<'_>,
+    pieces: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
+    let empty = io::IoSlice::new(&[]);
+    let mut slices = [empty; PIECES];
+    let mut count = 0;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        *slice = io::IoSlice::new(piece);
+        count += 1;
+    }
+    match ready!(to.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        n => Poll::Ready(Ok(n)),
+    }
+}
+
+/// Takes out of the pieces what was written: what is left of the one that it ended in.
+pub(super) fn take_written(pieces: &mut VecDeque<Bytes>, written: usize) -> Bytes {
+    let mut left = written;
+    while let Some(mut piece) = pieces.pop_front() {
+        if piece.len() > left {
+            piece.advance(left);
+            if left > 0 {
+                return piece;
+            }
+            pieces.push_front(piece);
+            break;
+        }
+        left -= piece.len();
+    }
+    Bytes::new()
+}
+
+/// A whole frame of text, as a server sends it (RFC 6455, section 5.2): not masked, so that all hear the same bytes.
+pub fn text_frame(text: &[u8]) -> Bytes {
+    frame(0x81, text)
+}
+
+/// A ping without anything in it.
+pub fn ping_frame() -> Bytes {
+    Bytes::from_static(&[0x89, 0])
+}
+
+fn frame(first: u8, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    frame.push(first);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short @ ..=125), _) => frame.push(short),
+        (_, Ok(middle)) => {
+            frame.push(126);
+            frame.extend_from_slice(&middle.to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(payload);
+    frame.into()
 }
 
 fn to_ws(Message { data, is_text }: Message) -> io::Result<WsMessage> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::template::Template;
-use super::{Answers, Route, Spec, To, api, chargen, discard, echo, exec, files, greet, reply};
+use super::{
+    Answers, Route, Spec, To, api, chargen, chat, discard, echo, exec, files, greet, reply,
+};
 use crate::accounts::Accounts;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
@@ -22,6 +24,8 @@ pub struct Needs {
     pub accounts: Option<Accounts>,
     /// The bounds of the server that they are for.
     pub limits: Limits,
+    /// The chats that run already: servers that are told the same share one.
+    pub chats: chat::Hubs,
 }
 
 impl std::fmt::Debug for Needs {
@@ -48,7 +52,7 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
                 Some(BoxService::new(exec)),
             )
         }
-        Answers::Service(spec) => (of_conns(spec)?, of_requests(spec, needs)?),
+        Answers::Service(spec) => (of_conns(spec, needs)?, of_requests(spec, needs)?),
         Answers::Routes(routes) => {
             let mut router = Router::new();
             for route in routes {
@@ -113,7 +117,7 @@ fn made(route: &Route, needs: &Needs) -> Result<router::Route> {
 }
 
 /// The service as it answers connections, if it does.
-fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
+fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
     Ok(Some(match spec {
         Spec::Echo => BoxService::new(echo::Echo),
         Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
@@ -123,6 +127,7 @@ fn of_conns(spec: &Spec) -> Result<Option<BoxService<Conn>>> {
         Spec::Discard => BoxService::new(discard::Discard),
         Spec::Chargen => BoxService::new(chargen::Chargen),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
@@ -138,17 +143,33 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         }
         Spec::Files(options) => BoxService::new(files::Files::new(options.clone())?),
         Spec::Api(options) => {
-            let (Some(store), Some(accounts)) = (&needs.store, &needs.accounts) else {
-                let act = "starting the service `api`";
-                let error = Error::new(Kind::Usage, Side::Local, act);
-                return Err(error.because("there is no store for it to remember in"));
-            };
+            let (store, accounts) = remembered(spec, needs)?;
             let api = api::Api::new(options.clone(), store.clone(), accounts.clone())?;
             BoxService::new(api)
         }
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))
+}
+
+/// The chat that was told this: one for all that speak to it.
+fn chat(options: &chat::Options, needs: &Needs) -> Result<chat::Chat> {
+    let (store, accounts) = remembered(&Spec::Chat(options.clone()), needs)?;
+    let hub = needs.chats.hub(options, store, accounts)?;
+    chat::Chat::new(hub)
+}
+
+/// Where a service remembers, and for whom.
+fn remembered<'n>(spec: &Spec, needs: &'n Needs) -> Result<(&'n Arc<dyn Store>, &'n Accounts)> {
+    match (&needs.store, &needs.accounts) {
+        (Some(store), Some(accounts)) => Ok((store, accounts)),
+        _ => {
+            let act = format!("starting the service `{spec}`");
+            let error = Error::new(Kind::Usage, Side::Local, act);
+            Err(error.because("there is no store for it to remember in"))
+        }
+    }
 }
 
 fn parsed(template: &str) -> Result<Template> {

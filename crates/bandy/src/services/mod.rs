@@ -58,6 +58,8 @@ pub enum Spec {
     Files(files::Options),
     /// The application server: sums, accounts, records, endpoints to test clients with.
     Api(api::Options),
+    /// Rooms that people talk in, whatever each of them speaks.
+    Chat(chat::Options),
 }
 
 impl Spec {
@@ -66,8 +68,8 @@ impl Spec {
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
-    pub const NAMES: [&'static str; 8] = [
-        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api",
+    pub const NAMES: [&'static str; 9] = [
+        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api", "chat",
     ];
 
     /// The service's name, as written.
@@ -81,6 +83,7 @@ impl Spec {
             Spec::Exec { .. } => "exec",
             Spec::Files(_) => "files",
             Spec::Api(_) => "api",
+            Spec::Chat(_) => "chat",
         }
     }
 
@@ -91,7 +94,7 @@ impl Spec {
 
     /// Whether the service needs a store.
     pub fn remembers(&self) -> bool {
-        matches!(self, Spec::Api(_))
+        matches!(self, Spec::Api(_) | Spec::Chat(_))
     }
 
     /// Whether the service makes sense on what an endpoint's scheme carries.
@@ -101,7 +104,7 @@ impl Spec {
             Spec::Echo | Spec::Reply { .. } => {
                 matches!(carries, Stream | Datagram | Message | Request)
             }
-            Spec::Greet { .. } | Spec::Exec { .. } => {
+            Spec::Greet { .. } | Spec::Exec { .. } | Spec::Chat(_) => {
                 matches!(carries, Stream | Message | Request)
             }
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),

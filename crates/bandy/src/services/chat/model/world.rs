@@ -104,6 +104,18 @@ pub struct Arrival {
     pub address: Option<IpAddr>,
 }
 
+impl Arrival {
+    /// Somebody who proved that an account is theirs.
+    pub fn of(user: &crate::accounts::User, address: Option<IpAddr>) -> Arrival {
+        Arrival {
+            nick: user.name.clone(),
+            account: Some(user.name.clone()),
+            is_admin: user.has("admin") || user.has("moderator"),
+            address,
+        }
+    }
+}
+
 /// Somebody who came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
