@@ -120,7 +120,7 @@ fn irssi(chat: &Chat, server: &str) -> (Client, PathBuf) {
     let home = chat.stage.folder().join("irssi");
     fs::create_dir(&home).expect("made");
     let config = format!(
-        r##"servers = ( {{ address = "127.0.0.1"; chatnet = "bandy"; autoconnect = "yes"; {server} }} );
+        r##"servers = ( {{ address = "localhost"; chatnet = "bandy"; autoconnect = "yes"; {server} }} );
 chatnets = {{ bandy = {{ type = "IRC"; nick = "ada"; sasl_mechanism = "plain"; sasl_username = "ada";
   sasl_password = "{PASSWORD}"; }}; }};
 channels = ( {{ name = "#lobby"; chatnet = "bandy"; autojoin = "yes"; }} );
@@ -159,9 +159,9 @@ fn irssi_logs_in_and_talks() {
     bob.hears(":ada!ada@user/ada JOIN #lobby");
     bob.say("PRIVMSG #lobby :hello, irssi");
     shows(&log, "< bob> hello, irssi");
-    types(&mut ada, "hello, bob");
+    types(&mut ada, "/msg #lobby hello, bob");
     bob.hears(":ada!ada@user/ada PRIVMSG #lobby :hello, bob");
-    types(&mut ada, "/me waves");
+    types(&mut ada, "/action #lobby waves");
     bob.hears(":ada!ada@user/ada PRIVMSG #lobby :\u{1}ACTION waves\u{1}");
     types(&mut ada, "/away tea");
     types(&mut ada, "/msg bob a word");
