@@ -123,6 +123,7 @@ fn build(planned: &plan::Server, needs: &Needs) -> Result<Server> {
         .model(planned.model)
         .limits(planned.limits.clone())
         .tls(planned.tls.clone())
+        .subprotocols(planned.answers.subprotocols())
         .origins(Origins {
             allowed: planned.origins.clone(),
         });

@@ -22,6 +22,8 @@ pub struct Doors {
     pub tls: Option<tls::Acceptor>,
     /// Who may open a WebSocket.
     pub origins: ws::Origins,
+    /// What may be spoken over a WebSocket, by the names that clients ask for.
+    pub subprotocols: ws::Subprotocols,
     /// Bounds on messages and UDP flows.
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
@@ -263,6 +265,7 @@ impl Bound {
                 .filter(|_| scheme.is_secure())
                 .map(|tls| tls.clone().alpn(protocols(scheme))),
             ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| doors.origins.clone()),
+            subprotocols: doors.subprotocols,
             message_bytes: doors.limits.message_bytes,
             ending: doors.ending.clone(),
         };

@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::net::ca::names_for;
 use crate::net::conn::Conn;
 use crate::net::tls::{Acceptor, ServerTls};
-use crate::net::ws::Origins;
+use crate::net::ws::{Origins, Subprotocols};
 use crate::net::{Bound, Doors, Inherited, bind};
 use crate::service::{BoxService, Service};
 use drain::Drain;
@@ -49,6 +49,7 @@ pub struct Server {
     limits: Limits,
     tls: ServerTls,
     origins: Origins,
+    subprotocols: Subprotocols,
 }
 
 impl Server {
@@ -63,6 +64,7 @@ impl Server {
             limits: Limits::default(),
             tls: ServerTls::default(),
             origins: Origins::default(),
+            subprotocols: &[],
         }
     }
 
@@ -117,6 +119,12 @@ impl Server {
         self
     }
 
+    /// What may be spoken over its WebSockets, by the names that clients ask for ([`Conn::subprotocol`]).
+    pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Server {
+        self.subprotocols = subprotocols;
+        self
+    }
+
     /// Starts the server on event loops of its own, one per core.
     ///
     /// # Errors
@@ -164,6 +172,7 @@ impl Server {
         let doors = Doors {
             tls,
             origins: self.origins,
+            subprotocols: self.subprotocols,
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
             ending: drain.ending().clone(),

@@ -2,4 +2,5 @@
 
 pub mod flow;
 pub mod http1;
+pub mod irc;
 pub mod line;

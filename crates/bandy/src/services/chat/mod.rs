@@ -31,6 +31,7 @@
 pub mod history;
 mod http;
 pub mod hub;
+pub mod irc;
 pub mod json;
 mod lines;
 mod log;

@@ -416,6 +416,10 @@ impl World {
 
     /// Takes in a room as it was stored and folded from its log. It stays while somebody is in it.
     pub fn load(&mut self, name: RoomName, state: RoomState, nonces: Nonces) {
+        // One that was made while it was not open here.
+        if state.seq > 0 {
+            self.list(name.clone(), &state);
+        }
         let stored = state.seq;
         self.rooms.entry(name).or_insert_with(|| Room {
             state,
