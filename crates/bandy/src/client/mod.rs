@@ -28,6 +28,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::net::{Conn, Dialer, Peer, Phases, tls};
 
 mod answers;
+pub mod chat;
 mod exchange;
 mod script;
 mod talk;

@@ -227,6 +227,14 @@ impl Conn {
         })
     }
 
+    /// The code with which the peer ended a WebSocket, once it has (RFC 6455, section 7.4).
+    pub fn close_code(&self) -> Option<u16> {
+        match &self.io {
+            Io::Ws(socket) => socket.close_code,
+            _ => None,
+        }
+    }
+
     /// Sends a message and waits until it is on its way.
     ///
     /// # Errors

@@ -103,6 +103,8 @@ pub(crate) struct Socket<S> {
     begun: Bytes,
     /// The peer's close frame has come.
     peer_closed: bool,
+    /// The code in it, if there was one.
+    pub(super) close_code: Option<u16>,
     /// What was agreed on to be spoken.
     pub(super) subprotocol: Option<&'static str>,
 }
@@ -241,6 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             stream,
             begun: Bytes::new(),
             peer_closed: false,
+            close_code: None,
             subprotocol: None,
         }
     }
@@ -280,8 +283,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.
-                WsMessage::Close(_) => {
+                WsMessage::Close(close) => {
                     self.peer_closed = true;
+                    self.close_code = close.map(|close| close.code.into());
                     continue;
                 }
                 WsMessage::Frame(_) => continue,

@@ -267,7 +267,7 @@ impl Shared {
                 }
                 let step = inner.world.apply(now(), session, command.clone(), &known);
                 inner.tell();
-                inner.tidy(&command);
+                inner.tidy(&command, matches!(step, Ok(Step::Done(_)) | Err(_)));
                 step
             };
             match step {
@@ -423,9 +423,10 @@ impl Inner {
     }
 
     /// After a command that may leave a room empty.
-    fn tidy(&mut self, command: &Command) {
-        if let Command::Part { room, .. } | Command::Look(room) | Command::Join { room, .. } =
-            command
+    fn tidy(&mut self, command: &Command, is_over: bool) {
+        if is_over
+            && let Command::Part { room, .. } | Command::Look(room) | Command::Join { room, .. } =
+                command
         {
             self.unload(room);
         }

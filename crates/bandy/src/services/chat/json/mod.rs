@@ -12,7 +12,10 @@
 //! | 4500 | what was sent is no request, several times |
 //! | 4501 | nobody came in: wrong or missing login, several times |
 
+mod answer;
 mod ask;
+mod happening;
+mod request;
 mod view;
 pub mod wire;
 

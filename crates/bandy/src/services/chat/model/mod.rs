@@ -12,7 +12,7 @@
 //! | `event` `command` | what happened; what can be asked for, and answered |
 //! | `room` `nonces` | what a log folds to |
 //! | `rate` | how fast somebody may be |
-//! | `world` | the world; `presence` `speech` `moderation` `logged` are its commands by kind |
+//! | `world` | the world; `presence` `speech` `moderation` are its commands by kind, `views` what is seen of it, `logged` what comes back |
 
 mod command;
 mod event;
@@ -25,6 +25,7 @@ pub mod rate;
 mod room;
 mod speech;
 pub mod text;
+mod views;
 mod world;
 
 #[cfg(test)]
