@@ -23,6 +23,7 @@ use talk::Person;
 
 /// A server, and who comes to it.
 struct Stage {
+    hub: Hub,
     stage: bandy_testkit::Stage,
     accounts: Accounts,
     server: Running,
@@ -54,9 +55,10 @@ impl Stage {
         let stage = bandy_testkit::Stage::new();
         let (store, accounts) = accounts();
         let hub = Hub::start(options, store, accounts.clone()).expect("a chat");
-        let server = Server::new(Irc::new(hub)).named("chat", "chat");
+        let server = Server::new(Irc::new(hub.clone())).named("chat", "chat");
         let server = stage.start(server, &[scheme]);
         Stage {
+            hub,
             stage,
             accounts,
             server,

@@ -72,7 +72,16 @@ pub(super) async fn talk(mut client: Client, mut wire: Wire) -> Result<()> {
         client.follow_others().await;
         client.drain();
         if !client.out.is_empty() {
-            wire.send(client.out.take()).await?;
+            let lines = client.out.take();
+            tokio::select! {
+                biased;
+                sent = wire.send(lines) => sent?,
+                // Whoever does not read is not waited for once the chat has given them up.
+                cut = cut(client.session.as_ref()) => {
+                    client.told(Err(cut));
+                    return Err(wire.too_slow());
+                }
+            }
         }
         if let Some(failed) = client.failed.take() {
             return Err(failed);
@@ -107,6 +116,13 @@ pub(super) async fn talk(mut client: Client, mut wire: Wire) -> Result<()> {
 async fn next(session: Option<&Session>) -> Result<Arc<Told>, Cut> {
     match session {
         Some(session) => session.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn cut(session: Option<&Session>) -> Cut {
+    match session {
+        Some(session) => std::future::poll_fn(|cx| session.poll_cut(cx)).await,
         None => std::future::pending().await,
     }
 }
