@@ -343,6 +343,7 @@ fn made(planned: &plan::Server, built: &Built) -> Server {
         .model(planned.model)
         .limits(planned.limits.clone())
         .tls(planned.tls.clone())
+        .subprotocols(planned.answers.subprotocols())
         .origins(Origins {
             allowed: planned.origins.clone(),
         })

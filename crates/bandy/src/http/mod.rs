@@ -40,7 +40,7 @@ pub use router::{Route, Router};
 pub use server::Http;
 pub use switch::Switch;
 pub use tower::{Tower, tower};
-pub use websocket::websocket;
+pub use websocket::{websocket, websocket_speaking};
 
 /// A request, with its body still to come.
 pub type Request = ::http::Request<Body>;

@@ -26,14 +26,34 @@ pub fn websocket<F>(request: &Request, talk: impl FnOnce(Conn) -> F + Send + 'st
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
+    websocket_speaking(request, &[], talk)
+}
+
+/// As [`websocket`], where one of several protocols may be asked for ([`Conn::subprotocol`]).
+pub fn websocket_speaking<F>(
+    request: &Request,
+    subprotocols: ws::Subprotocols,
+    talk: impl FnOnce(Conn) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
     let key = match check(request) {
         Ok(key) => ws::accept_key(key),
         Err(refusal) => return *refusal,
     };
-    let mut response = Switch::to(|conn| async { talk(ws::upgraded(conn).await?).await });
+    let spoken = ws::subprotocol(request.headers(), subprotocols);
+    let mut response =
+        Switch::to(move |conn| async move { talk(ws::upgraded(conn, spoken).await?).await });
     let fields = response.headers_mut();
     fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Some(name) = spoken {
+        fields.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static(name),
+        );
+    }
     // Base64 always is a value.
     if let Ok(key) = HeaderValue::try_from(key) {
         fields.insert(header::SEC_WEBSOCKET_ACCEPT, key);

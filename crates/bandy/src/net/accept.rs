@@ -32,6 +32,7 @@ pub(super) struct Door {
     pub(super) tls: Option<tls::Acceptor>,
     pub(super) ws: Option<ws::Origins>,
     pub(super) proxied: Proxied,
+    pub(super) subprotocols: ws::Subprotocols,
     pub(super) message_bytes: usize,
     pub(super) ending: Ending,
 }
@@ -323,7 +324,9 @@ impl Door {
         }
         if let Some(origins) = &self.ws {
             let accept = async |io, meter: Arc<Meter>| {
-                let socket = ws::accept(io, &meter, origins, self.message_bytes).await?;
+                let subprotocols = self.subprotocols;
+                let socket =
+                    ws::accept(io, &meter, origins, subprotocols, self.message_bytes).await?;
                 Ok((Io::Ws(Box::new(socket)), None))
             };
             conn = conn.step(accept).await?;

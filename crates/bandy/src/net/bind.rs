@@ -28,6 +28,8 @@ pub struct Doors {
     pub origins: ws::Origins,
     /// Whose word is taken for whom they bring.
     pub proxied: Proxied,
+    /// What may be spoken over a WebSocket, by the names that clients ask for.
+    pub subprotocols: ws::Subprotocols,
     /// Bounds on messages and UDP flows.
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
@@ -318,6 +320,7 @@ impl Doors {
             endpoint,
             tls,
             ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| self.origins.clone()),
+            subprotocols: self.subprotocols,
             proxied: match is_tcp {
                 true => self.proxied.clone(),
                 false => Proxied::default(),

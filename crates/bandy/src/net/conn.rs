@@ -147,6 +147,14 @@ impl Conn {
         self.meter.endpoint.scheme().carries()
     }
 
+    /// What was agreed on to be spoken over a WebSocket ([`ws::Subprotocols`]).
+    pub fn subprotocol(&self) -> Option<&'static str> {
+        match &self.io {
+            Io::Ws(socket) => socket.subprotocol,
+            _ => None,
+        }
+    }
+
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
         self.meter.peer()

@@ -83,6 +83,19 @@ pub(crate) fn is_this_machine(authority: &str) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
+/// What may be spoken over a WebSocket, by the names that clients ask for in `Sec-WebSocket-Protocol` (RFC 6455, section
+/// 1.9). A client that asks for none of them, or for nothing, is not refused: its service does without.
+pub type Subprotocols = &'static [&'static str];
+
+/// The first of those that a client asks for that there is.
+pub(crate) fn subprotocol(headers: &HeaderMap, known: Subprotocols) -> Option<&'static str> {
+    let asked = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut names = asked
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    names.find_map(|name| known.iter().copied().find(|known| *known == name.trim()))
+}
+
 /// An established WebSocket over a stream.
 pub(crate) struct Socket<S> {
     stream: WebSocketStream<S>,
@@ -90,6 +103,8 @@ pub(crate) struct Socket<S> {
     begun: Bytes,
     /// The peer's close frame has come, and says this.
     peer_close: Option<Close>,
+    /// What was agreed on to be spoken.
+    pub(super) subprotocol: Option<&'static str>,
 }
 
 /// Why a WebSocket is closed (RFC 6455, section 7.4): what a close frame says.
@@ -151,12 +166,14 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     meter: &Meter,
     origins: &Origins,
+    subprotocols: Subprotocols,
     message_bytes: usize,
 ) -> Result<Socket<S>> {
     let target = meter.endpoint.target();
+    let mut spoken = None;
     // The refusal's type is tungstenite's.
     #[allow(clippy::result_large_err)]
-    let check = |request: &Request, response: Response| {
+    let check = |request: &Request, mut response: Response| {
         if !origins.allow(request.headers(), &meter.endpoint) {
             let what = "this page's origin may not connect here (see `origins`)\n";
             return Err(refusal(StatusCode::FORBIDDEN, what));
@@ -167,11 +184,21 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
                 "nothing is served at this path\n",
             ));
         }
+        spoken = subprotocol(request.headers(), subprotocols);
+        if let Some(name) = spoken {
+            let name = HeaderValue::from_static(name);
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+        }
         Ok(response)
     };
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
-        Ok(stream) => Ok(Socket::new(stream)),
+        Ok(stream) => Ok(Socket {
+            subprotocol: spoken,
+            ..Socket::new(stream)
+        }),
         Err(e) => Err(handshake_failed(e, Side::Downstream, meter.peer())),
     }
 }
@@ -193,12 +220,16 @@ fn refusal(status: StatusCode, what: &str) -> ErrorResponse {
 ///
 /// # Errors
 /// None of its own.
-pub async fn upgraded(conn: Conn) -> Result<Conn> {
+pub async fn upgraded(conn: Conn, subprotocol: Option<&'static str>) -> Result<Conn> {
     let message_bytes = conn.message_bytes();
     let upgrade = async |io, _: Arc<Meter>| {
         let config = Some(config(message_bytes));
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, config).await;
-        Ok((Io::Ws(Box::new(Socket::new(stream))), None))
+        let socket = Socket {
+            subprotocol,
+            ..Socket::new(stream)
+        };
+        Ok((Io::Ws(Box::new(socket)), None))
     };
     conn.step(upgrade).await
 }
@@ -253,6 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             stream,
             peer_close: None,
             begun: Bytes::new(),
+            subprotocol: None,
         }
     }
 

@@ -27,7 +27,7 @@ use crate::net::ca::names_for;
 use crate::net::conn::Conn;
 use crate::net::proxied::Proxied;
 use crate::net::tls::{Acceptor, ServerTls};
-use crate::net::ws::Origins;
+use crate::net::ws::{Origins, Subprotocols};
 use crate::net::{Doors, Inherited, bind};
 use crate::service::{BoxService, Service};
 pub use change::Change;
@@ -57,6 +57,7 @@ pub struct Server {
     tls: ServerTls,
     origins: Origins,
     proxied: Proxied,
+    subprotocols: Subprotocols,
 }
 
 impl Server {
@@ -72,6 +73,7 @@ impl Server {
             tls: ServerTls::default(),
             origins: Origins::default(),
             proxied: Proxied::default(),
+            subprotocols: &[],
         }
     }
 
@@ -129,6 +131,12 @@ impl Server {
     /// From whom connections are taken that begin with whom they bring (the PROXY protocol).
     pub fn proxied(mut self, proxied: Proxied) -> Server {
         self.proxied = proxied;
+        self
+    }
+
+    /// What may be spoken over its WebSockets, by the names that clients ask for ([`Conn::subprotocol`]).
+    pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Server {
+        self.subprotocols = subprotocols;
         self
     }
 
@@ -204,6 +212,7 @@ impl Server {
             tls: tls.acceptor.clone(),
             origins: self.origins.clone(),
             proxied: self.proxied.clone(),
+            subprotocols: self.subprotocols,
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
             ending: drain.ending().clone(),

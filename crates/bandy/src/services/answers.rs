@@ -1,7 +1,8 @@
 //! What answers at a server: one service, or routes to several.
 
-use super::Spec;
+use super::{Spec, chat};
 use crate::http::router::{Fixed, Layers, Redirect, Scope};
+use crate::net::ws::Subprotocols;
 
 /// What answers at a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,14 @@ impl Answers {
         match self {
             Answers::Service(spec) => spec.name(),
             Answers::Routes(_) => "routes",
+        }
+    }
+
+    /// What may be asked for over a WebSocket of the server's own.
+    pub fn subprotocols(&self) -> Subprotocols {
+        match self {
+            Answers::Service(Spec::Chat(_)) => &[chat::irc::SUBPROTOCOL],
+            _ => &[],
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Attempts to say more than one may, in every place where something can be put.
 
+use bandy::services::chat::Command;
+use bandy::services::chat::model::{Arrival, Manner, RoomName, Target};
+
 use crate::Stage;
 
 /// What would be another line, another part of one, or something that a terminal obeys.
@@ -66,4 +69,74 @@ async fn nothing_that_ada_says_makes_bob_hear_another_command_or_a_control() {
         bob.ask("JOIN #club").await;
         ada.rest().await;
     }
+}
+
+/// What people of other protocols say, who can put a line end into it.
+#[tokio::test]
+async fn nothing_said_in_another_protocol_is_a_line_of_its_own() {
+    let stage = Stage::new();
+    let mut bob = stage
+        .with("bob", "message-tags server-time extended-join")
+        .await;
+    bob.joins("#club").await;
+    let arrival = Arrival {
+        nick: "eve".to_owned(),
+        ..Arrival::default()
+    };
+    let eve = stage
+        .hub
+        .open_as(arrival)
+        .await
+        .expect("a store")
+        .expect("let in");
+    let room = RoomName::parse("club").expect("a name");
+    let ask = async |command| eve.command(command).await.expect("a store");
+    let join = Command::Join {
+        room: room.clone(),
+        password: None,
+    };
+    ask(join).await.expect("let in");
+    bob.hears(":eve!*@* JOIN #club * :eve").await;
+    for (manner, command) in [
+        (Manner::Message, "PRIVMSG"),
+        (Manner::Action, "PRIVMSG"),
+        (Manner::Notice, "NOTICE"),
+    ] {
+        let text = "one\r\nQUIT :two\n:bob!x@y PRIVMSG #club :three\rfour\u{1b}[2J\0\u{1}VERSION\u{1}\u{9b}";
+        let to = Target::Room(room.clone());
+        let (nonce, reply) = (None, None);
+        let text = text.to_owned();
+        let say = Command::Say {
+            to,
+            text,
+            manner,
+            nonce,
+            reply,
+        };
+        ask(say).await.expect("said");
+        for part in ["one", "QUIT :two", ":bob!x@y PRIVMSG #club :three"] {
+            let heard = bob.hear().await;
+            let message = heard.message();
+            assert!(
+                message
+                    .source
+                    .is_some_and(|source| source.starts_with("eve!")),
+                "{}",
+                heard.line()
+            );
+            assert_eq!(message.command, command);
+            let said = message.params()[1];
+            let said = match manner {
+                Manner::Action => said.trim_matches('\u{1}').trim_start_matches("ACTION "),
+                _ => said,
+            };
+            assert!(said.starts_with(part), "{said:?}");
+            assert!(!said.contains(char::is_control), "{said:?}");
+        }
+    }
+    let text = "a\r\nQUIT".to_owned();
+    assert!(ask(Command::Away(Some(text))).await.is_ok());
+    drop(eve);
+    bob.hears(":eve!*@* QUIT :connection closed").await;
+    bob.hears_nothing().await;
 }

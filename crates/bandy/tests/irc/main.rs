@@ -6,7 +6,9 @@ mod registration;
 mod rooms;
 mod tags;
 mod talk;
+mod websocket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bandy::Server;
@@ -16,11 +18,12 @@ use bandy::server::Running;
 use bandy::services::chat::irc::Irc;
 use bandy::services::chat::model::Rules;
 use bandy::services::chat::{Hub, Options};
-use bandy::state;
+use bandy::state::{self, Store};
 use talk::Person;
 
 /// A server, and who comes to it.
 struct Stage {
+    hub: Hub,
     stage: bandy_testkit::Stage,
     accounts: Accounts,
     server: Running,
@@ -40,34 +43,22 @@ impl Stage {
     }
 
     fn with_rules(rules: Rules, scheme: Scheme) -> Stage {
-        // No test is about how fast somebody may be.
-        let rules = Rules {
+        let mut options = quick();
+        options.rules = Rules {
             rate: None,
             ..rules
         };
-        let mut options = Options::default();
-        options.rules = rules;
         Stage::serve(options, scheme)
     }
 
     fn serve(options: Options, scheme: Scheme) -> Stage {
         let stage = bandy_testkit::Stage::new();
-        let store = state::open("memory:").expect("a store");
-        // A hash that costs nothing: this is no test of passwords.
-        let cost = Cost {
-            memory_kib: 8,
-            passes: 1,
-            ..Cost::default()
-        };
-        let account_options = AccountOptions {
-            cost,
-            ..AccountOptions::default()
-        };
-        let accounts = Accounts::open(store.clone(), account_options).expect("accounts");
+        let (store, accounts) = accounts();
         let hub = Hub::start(options, store, accounts.clone()).expect("a chat");
-        let server = Server::new(Irc::new(hub)).named("chat", "chat");
+        let server = Server::new(Irc::new(hub.clone())).named("chat", "chat");
         let server = stage.start(server, &[scheme]);
         Stage {
+            hub,
             stage,
             accounts,
             server,
@@ -120,6 +111,29 @@ impl Stage {
         ada.rest().await;
         (ada, bob)
     }
+}
+
+/// What a chat is told where no test is about how fast somebody may be.
+fn quick() -> Options {
+    let mut options = Options::default();
+    options.rules.rate = None;
+    options
+}
+
+/// Accounts whose passwords cost nothing: no test is about those either.
+fn accounts() -> (Arc<dyn Store>, Accounts) {
+    let store = state::open("memory:").expect("a store");
+    let cost = Cost {
+        memory_kib: 8,
+        passes: 1,
+        ..Cost::default()
+    };
+    let options = AccountOptions {
+        cost,
+        ..AccountOptions::default()
+    };
+    let accounts = Accounts::open(store.clone(), options).expect("accounts");
+    (store, accounts)
 }
 
 #[tokio::test]

@@ -80,8 +80,8 @@ async fn who_makes_a_room_owns_it() {
     ada.asks("MODE #club +o nobody", "401 ada nobody :*").await;
     ada.asks("MODE #club +z", "472 ada z :*").await;
     ada.asks("MODE #nowhere", "403 ada #nowhere :*").await;
-    ada.asks("MODE #club -o bob", "MODE #club -o*").await;
-    bob.hears("MODE #club -o*").await;
+    ada.asks("MODE #club -o bob", "MODE #club -o bob").await;
+    bob.hears("MODE #club -o bob").await;
 }
 
 #[tokio::test]

@@ -3,19 +3,23 @@
 //! | path | is |
 //! |---|---|
 //! | `/` and what belongs to it | the page |
-//! | `/ws` | the WebSocket: JSON |
+//! | `/ws` | the WebSocket: JSON, or IRC for who asks for `text.ircv3.net` |
 //! | `/schema.json` | what is said on it, as JSON Schema |
 //! | `/register`, `/login`, `/logout`, `/profile`, … | accounts, as the application server has them |
 
 use std::sync::Arc;
 
+use super::irc::SUBPROTOCOL;
 use super::json;
 use super::page;
 use super::service::Chat;
 use crate::accounts::cookie;
 use crate::error::Result;
-use crate::http::{HeaderValue, Method, Request, Response, StatusCode, header, typed, websocket};
-use crate::service::Service;
+use crate::http::{
+    HeaderValue, Method, Request, Response, StatusCode, header, typed, websocket_speaking,
+};
+use crate::net::Conn;
+use crate::service::{Answer, Service};
 
 impl Service<Request> for Chat {
     type Out = Response;
@@ -43,8 +47,14 @@ impl Chat {
             None => None,
         };
         let known = session.map(|session| Arc::clone(&session.user));
-        let hub = self.hub.clone();
-        Ok(websocket(&request, |conn| json::talk(conn, hub, known)))
+        let (hub, irc) = (self.hub.clone(), self.irc.clone());
+        let talk = move |conn: Conn| -> Answer<'static, ()> {
+            match conn.subprotocol() {
+                Some(SUBPROTOCOL) => Box::pin(async move { irc.call(conn).await }),
+                _ => Box::pin(json::talk(conn, hub, known)),
+            }
+        };
+        Ok(websocket_speaking(&request, &[SUBPROTOCOL], talk))
     }
 }
 

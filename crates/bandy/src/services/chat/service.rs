@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::hub::Hub;
+use super::irc::{self, Irc};
 use super::options::Options;
 use super::{json, lines};
 use crate::accounts::Accounts;
-use crate::endpoint::Carries;
+use crate::endpoint::{Carries, Scheme};
 use crate::error::{Error, Kind, Result, Side};
 use crate::net::Conn;
 use crate::service::Service;
@@ -18,6 +19,7 @@ use crate::state::Store;
 pub struct Chat {
     pub(super) hub: Hub,
     pub(super) people: Arc<Api>,
+    pub(super) irc: Irc,
 }
 
 impl Chat {
@@ -28,6 +30,7 @@ impl Chat {
     pub fn new(hub: Hub) -> Result<Chat> {
         let people = Api::people(hub.store().clone(), hub.accounts().clone())?;
         Ok(Chat {
+            irc: Irc::new(hub.clone()),
             hub,
             people: Arc::new(people),
         })
@@ -41,8 +44,14 @@ impl Service<Conn> for Chat {
     fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
         let hub = self.hub.clone();
         let scheme = conn.endpoint().scheme();
+        let is_irc = matches!(scheme, Scheme::Irc | Scheme::Ircs)
+            || conn.subprotocol() == Some(irc::SUBPROTOCOL);
         let talk: std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send>> =
             match scheme.carries() {
+                _ if is_irc => {
+                    let irc = self.irc.clone();
+                    Box::pin(async move { irc.call(conn).await })
+                }
                 Carries::Stream => Box::pin(lines::talk(conn, hub)),
                 Carries::Message => Box::pin(json::talk(conn, hub, None)),
                 _ => {

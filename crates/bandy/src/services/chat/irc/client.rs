@@ -1,6 +1,6 @@
 //! One client: what it says, what it hears, and what its silence means.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::{NETWORK, welcome};
 use crate::error::{Error, Result};
 use crate::services::chat::hub::now;
 use crate::services::chat::model::{
-    Answer, Author, Command, Entry, Event, Id, Millis, Person, Refused, RoomName,
+    Answer, Author, Command, Entry, Event, Id, Millis, Person, Refused, Role, RoomName,
 };
 use crate::services::chat::{Cut, Hub, LOBBY, Session, Told};
 use crate::wire::irc::{Fault, Line, Message, TAG_BYTES_CLIENT, numeric, text};
@@ -50,6 +50,8 @@ pub(super) struct Client {
     pub session: Option<Session>,
     /// The rooms that this client has joined.
     pub rooms: BTreeSet<RoomName>,
+    /// Who has which role in them: letters that go are told too.
+    pub roles: BTreeMap<RoomName, HashMap<Person, Role, RandomState>>,
     /// Rooms that another client of the same account has joined.
     pub to_join: Vec<RoomName>,
     /// What those are called that one has spoken with.
@@ -70,7 +72,16 @@ pub(super) async fn talk(mut client: Client, mut wire: Wire) -> Result<()> {
         client.follow_others().await;
         client.drain();
         if !client.out.is_empty() {
-            wire.send(client.out.take()).await?;
+            let lines = client.out.take();
+            tokio::select! {
+                biased;
+                sent = wire.send(lines) => sent?,
+                // Whoever does not read is not waited for once the chat has given them up.
+                cut = cut(client.session.as_ref()) => {
+                    client.told(Err(cut));
+                    return Err(wire.too_slow());
+                }
+            }
         }
         if let Some(failed) = client.failed.take() {
             return Err(failed);
@@ -109,6 +120,13 @@ async fn next(session: Option<&Session>) -> Result<Arc<Told>, Cut> {
     }
 }
 
+async fn cut(session: Option<&Session>) -> Cut {
+    match session {
+        Some(session) => std::future::poll_fn(|cx| session.poll_cut(cx)).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Client {
     pub fn new(hub: Hub, shared: Arc<Shared>, address: Option<IpAddr>) -> Client {
         let now = Instant::now();
@@ -124,6 +142,7 @@ impl Client {
             },
             session: None,
             rooms: BTreeSet::new(),
+            roles: BTreeMap::new(),
             to_join: Vec::new(),
             nicks: HashMap::default(),
             sent: VecDeque::new(),

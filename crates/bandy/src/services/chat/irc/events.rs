@@ -12,6 +12,7 @@ use crate::services::chat::model::{
 };
 use crate::services::chat::{Form, Told};
 use crate::wire::irc::capability::{Capabilities, Capability};
+use crate::wire::irc::mode::{self, Change};
 use crate::wire::irc::{Body, Compose, LINE_BYTES, Unsayable, text};
 
 /// What stands around source, target and text of a message: the command, spaces, colons, the frame of an ACTION, CRLF.
@@ -27,7 +28,7 @@ impl Client {
             Event::Joined { room, who, role } => self.tell_joined(room, who, *role),
             Event::Parted { room, who, reason } => {
                 if self.is_me(who) {
-                    self.rooms.remove(room);
+                    self.left(room);
                 }
                 self.tell_part(room, who, reason);
             }
@@ -53,7 +54,7 @@ impl Client {
                 is_member: true,
             } => self.to_join.push(room.clone()),
             Event::Membership { room, .. } => {
-                if self.rooms.remove(room) {
+                if self.left(room) {
                     let me = self.me.clone();
                     self.tell_part(room, &me, "");
                 }
@@ -101,6 +102,12 @@ impl Client {
         who.person == self.me.person
     }
 
+    /// This client is not in the room any more. Whether it was.
+    fn left(&mut self, room: &RoomName) -> bool {
+        self.roles.remove(room);
+        self.rooms.remove(room)
+    }
+
     /// A line that somebody says or does now.
     fn line(
         &mut self,
@@ -127,7 +134,10 @@ impl Client {
         } else {
             self.line(who, "JOIN", |line| line.param(&channel).end());
         }
-        if let Some(letter) = role.map(letter) {
+        if let Some(role) = role {
+            let known = self.roles.entry(room.clone()).or_default();
+            known.insert(who.person.clone(), role);
+            let letter = letter(role);
             let nick = who.nick.clone();
             let mode = format!("+{letter}");
             self.out
@@ -157,7 +167,7 @@ impl Client {
         if self.is_me(who) || !self.out.has(Capability::MessageTags) {
             return;
         }
-        let target = self.target(room, who);
+        let target = self.target(room, who, None);
         let state = if active { "active" } else { "done" };
         let client = [("+typing".to_owned(), state.to_owned())];
         let marks = Marks {
@@ -186,7 +196,11 @@ impl Client {
             What::Said { .. } | What::Edited { .. }
                 if is_live || matches!(entry.what, What::Said { .. }) =>
             {
-                let target = self.target(&id.room, &entry.by);
+                let to = match &entry.what {
+                    What::Said { to, .. } => to.as_ref(),
+                    _ => None,
+                };
+                let target = self.target(&id.room, &entry.by, to);
                 let mut lines = Vec::new();
                 said(&mut lines, self.out.caps, &marks, &target, entry);
                 self.out.lines(lines);
@@ -208,7 +222,7 @@ impl Client {
     ) -> bool {
         let by = source(&entry.by);
         let channel = format!("#{room}");
-        let mode = |client: &mut Client, letters: &str, param: Option<&str>| {
+        let changed = |client: &mut Client, letters: &str, param: Option<&str>| {
             client.out.line(marks, Some(&by), "MODE", |line| {
                 line.param(&channel).param(letters).params(param).end()
             });
@@ -230,19 +244,19 @@ impl Client {
                     line.param(&channel).param(&who.nick).text(reason).end_cut()
                 });
                 if is_live && self.is_me(who) {
-                    self.rooms.remove(room);
+                    self.left(room);
                 }
             }
-            What::Banned { mask: masked, .. } => return mode(self, "+b", Some(&mask(masked))),
-            What::Unbanned { mask: masked } => return mode(self, "-b", Some(&mask(masked))),
-            What::Muted { mask: masked, .. } => return mode(self, "+q", Some(&mask(masked))),
-            What::Unmuted { mask: masked } => return mode(self, "-q", Some(&mask(masked))),
+            What::Banned { mask: masked, .. } => return changed(self, "+b", Some(&mask(masked))),
+            What::Unbanned { mask: masked } => return changed(self, "-b", Some(&mask(masked))),
+            What::Muted { mask: masked, .. } => return changed(self, "+q", Some(&mask(masked))),
+            What::Unmuted { mask: masked } => return changed(self, "-q", Some(&mask(masked))),
             What::Role { who, role } if is_live => {
-                return self.tell_role(room, &by, marks, who, *role);
+                return self.tell_role(marks, room, &entry.by, who, *role);
             }
             What::Set(setting) => {
                 let (letters, param) = setting_letters(setting);
-                return mode(self, &letters, param.as_deref());
+                return changed(self, &letters, param.as_deref());
             }
             // Who is invited is told by an event of their own; a message that is gone has no word for it.
             _ => return false,
@@ -250,33 +264,41 @@ impl Client {
         true
     }
 
-    /// A role takes another one's place, and a client knows only the letters that came and went.
+    /// A role takes another one's place: the letters that come and go. Owners and moderators have the same.
     fn tell_role(
         &mut self,
-        room: &RoomName,
-        by: &str,
         marks: &Marks<'_>,
+        room: &RoomName,
+        by: &Author,
         who: &Author,
         role: Option<Role>,
     ) -> bool {
-        let channel = format!("#{room}");
-        let letters = match role.map(letter) {
-            Some('o') => "+o",
-            Some(_) => "-o+v",
-            None => "-ov",
+        let known = self.roles.entry(room.clone()).or_default();
+        let before = match role {
+            Some(role) => known.insert(who.person.clone(), role),
+            None => known.remove(&who.person),
         };
-        let nicks = std::iter::repeat_n(
-            who.nick.as_str(),
-            letters.bytes().filter(u8::is_ascii_alphabetic).count(),
-        );
-        self.out.line(marks, Some(by), "MODE", |line| {
-            line.param(&channel).param(letters).params(nicks).end()
+        let (gone, come) = (before.map(letter), role.map(letter));
+        if gone == come {
+            return false;
+        }
+        let change = |set, letter| Change {
+            set,
+            letter,
+            param: Some(who.nick.as_str()),
+        };
+        let changes = gone.map(|letter| change(false, letter)).into_iter();
+        let (letters, nicks) =
+            mode::written(changes.chain(come.map(|letter| change(true, letter))));
+        let channel = format!("#{room}");
+        self.out.line(marks, Some(&source(by)), "MODE", |line| {
+            line.param(&channel).param(&letters).params(nicks).end()
         });
         true
     }
 
-    /// How this client calls a room, or the other one in a conversation that `by` said something in.
-    pub(super) fn target(&mut self, room: &RoomName, by: &Author) -> String {
+    /// How this client calls a room, or the other one in a conversation in which `by` said something to `to`.
+    pub(super) fn target(&mut self, room: &RoomName, by: &Author, to: Option<&Author>) -> String {
         let Some((one, other)) = room.people() else {
             return format!("#{room}");
         };
@@ -285,9 +307,10 @@ impl Client {
             return self.me.nick.clone();
         }
         let other = if one == self.me.person { other } else { one };
-        match self.nicks.get(&other) {
-            Some(nick) => nick.clone(),
-            None => other.as_str().to_owned(),
+        match (self.nicks.get(&other), to) {
+            (Some(nick), _) => nick.clone(),
+            (None, Some(to)) => to.nick.clone(),
+            (None, None) => other.as_str().to_owned(),
         }
     }
 }

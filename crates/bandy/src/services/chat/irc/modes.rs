@@ -178,6 +178,13 @@ impl Client {
             // Only members speak, always.
             _ => return,
         };
+        let Some(view) = self.look(room.clone(), "MODE", target).await else {
+            return;
+        };
+        // What is so already is not said again.
+        if view.role >= Some(Role::Moderator) && is_so(&view, &setting) {
+            return;
+        }
         self.change(Command::Set { room, setting }, Act::Other, "MODE", target)
             .await;
     }
@@ -259,5 +266,18 @@ impl Client {
                 "End of channel quiet list",
             ),
         }
+    }
+}
+
+fn is_so(view: &RoomView, setting: &Setting) -> bool {
+    match setting {
+        Setting::InviteOnly(is) => view.invite_only == *is,
+        Setting::Moderated(is) => view.moderated == *is,
+        Setting::Hidden(is) => view.hidden == *is,
+        Setting::TopicLocked(is) => view.topic_locked == *is,
+        Setting::Limit(limit) => view.limit == *limit,
+        // Another key may be wanted.
+        Setting::Password(Some(_)) => false,
+        Setting::Password(None) => !view.has_password,
     }
 }

@@ -47,6 +47,10 @@ impl Client {
         match self.ask(join).await {
             Ok(Answer::Joined(view)) => {
                 self.rooms.insert(room.clone());
+                let with_role =
+                    |member: &MemberLine| Some((member.who.person.clone(), member.role?));
+                let roles = view.members.iter().filter_map(with_role).collect();
+                self.roles.insert(room.clone(), roles);
                 let me = self.me.clone();
                 // A role is in the names that follow.
                 self.tell_joined(&room, &me, None);

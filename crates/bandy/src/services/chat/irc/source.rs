@@ -3,7 +3,8 @@
 //! Nobody's address is shown. The host says who somebody is instead, and cannot be chosen: `user/ada` is who logged in as
 //! ada, `guest/…` is nobody known. So a mask on it means the person, whatever they are called.
 
-use super::super::model::{Author, Mask, Person, Whom};
+use crate::services::chat::model::name::fold;
+use crate::services::chat::model::{Author, Mask, Person, Whom};
 use crate::wire::irc::names;
 
 /// `nick!user@host` of somebody.
@@ -38,6 +39,10 @@ pub(super) fn mask(mask: &Mask) -> String {
 
 /// A mask of IRC as a ban or mute; `None` for what cannot be one here, such as a part of a nick.
 pub(super) fn whom(written: &str) -> Option<Whom> {
+    // A nick alone is whoever is called so now, whatever they are called later.
+    if !written.contains(['!', '@', '*', '?']) && !written.is_empty() {
+        return Some(Whom::Nick(written.to_owned()));
+    }
     let full = names::full_mask(written);
     let parts = names::Source::parse(&full);
     let is_any = |part: &str| part == "*";
@@ -48,7 +53,7 @@ pub(super) fn whom(written: &str) -> Option<Whom> {
     match (is_any(parts.nick), is_any(parts.host)) {
         // Both together say no more than the person alone.
         (_, false) if !has_wildcard(parts.host) => of_host(parts.host).map(Whom::Mask),
-        (false, true) => Some(Whom::Nick(parts.nick.to_owned())),
+        (false, true) => Some(Whom::Mask(Mask::Nick(fold(parts.nick)))),
         _ => None,
     }
 }
@@ -80,8 +85,10 @@ mod tests {
         ] {
             assert_eq!(whom(&mask(&masked)), Some(Whom::Mask(masked)));
         }
-        for nick in ["ada", "ada!*@*", "ada!*", "ada!x@*"] {
-            assert_eq!(whom(nick), Some(Whom::Nick("ada".to_owned())), "{nick}");
+        assert_eq!(whom("ada"), Some(Whom::Nick("ada".to_owned())));
+        for nick in ["ada!*@*", "Ada!*", "ada!x@*"] {
+            let masked = Whom::Mask(Mask::Nick("ada".to_owned()));
+            assert_eq!(whom(nick), Some(masked), "{nick}");
         }
         assert_eq!(
             whom("ada!ada@user/Ada"),

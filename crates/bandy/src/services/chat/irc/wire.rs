@@ -100,6 +100,13 @@ impl Wire {
         written.map_err(|e| self.conn.failed("writing to", e))
     }
 
+    /// The client left more unread than may wait for it.
+    pub fn too_slow(&self) -> Error {
+        let act = format!("writing to {}", self.conn.peer());
+        let error = Error::new(Kind::Overload, Side::Downstream, act);
+        error.because("it does not read as fast as the rooms that it is in talk")
+    }
+
     /// Says goodbye.
     pub async fn close(self) {
         self.conn.close().await;
