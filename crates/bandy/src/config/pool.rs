@@ -614,3 +614,6 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
