@@ -17,7 +17,9 @@ mod completions;
 mod control;
 mod diagnostics;
 mod exit;
+mod load;
 mod log;
+mod models;
 mod prompt;
 mod reload;
 mod report;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args),
         Command::Balance(args) => balance::balance(&args),
         Command::Ask(args) => ask::ask(*args),
+        Command::Load(args) => load::load(*args),
+        Command::Models(args) => models::models(&args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
         Command::User(args) => user::user(&args),

@@ -32,7 +32,8 @@ pub struct Phases {
 pub struct Dialer {
     tls: Option<tls::Connector>,
     message_bytes: usize,
-    at: Option<SocketAddr>,
+    /// Where to go instead of resolving a name.
+    resolved: Option<Arc<[SocketAddr]>>,
 }
 
 impl Dialer {
@@ -41,7 +42,7 @@ impl Dialer {
         Dialer {
             tls: None,
             message_bytes: DEFAULT_MESSAGE_BYTES,
-            at: None,
+            resolved: None,
         }
     }
 
@@ -65,10 +66,22 @@ impl Dialer {
         self
     }
 
+    /// Resolves the endpoint's name now, so that connecting to it does not ask again each time.
+    ///
+    /// # Errors
+    /// That it does not resolve.
+    pub async fn resolve(mut self, to: &Endpoint) -> Result<Dialer> {
+        if let Address::Net(host, port) = to.address() {
+            let addresses = resolve(to, host, *port, &mut Phases::default()).await?;
+            self.resolved = Some(addresses.into());
+        }
+        Ok(self)
+    }
+
     /// Where to connect to instead of what the endpoint's host resolves to. Certificates are still to be good for the
     /// host.
     pub fn at(mut self, address: SocketAddr) -> Dialer {
-        self.at = Some(address);
+        self.resolved = Some([address].into());
         self
     }
 
@@ -151,13 +164,13 @@ impl Dialer {
             }
             Address::Net(host, port) => (host, *port),
         };
-        let addresses = match self.at {
-            Some(address) => vec![address],
-            None => resolve(to, host, port, phases).await?,
+        let addresses: Arc<[SocketAddr]> = match &self.resolved {
+            Some(addresses) => addresses.clone(),
+            None => resolve(to, host, port, phases).await?.into(),
         };
         let started = Instant::now();
         let mut last = None;
-        for address in addresses {
+        for &address in addresses.iter() {
             let connected = match to.scheme() {
                 Scheme::Udp => udp::Talk::connect(address)
                     .await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::template::Template;
 use super::{
-    Answers, Route, Spec, To, api, balance, chargen, discard, echo, exec, files, greet, reply,
+    Answers, Route, Spec, To, api, balance, chargen, chat, discard, echo, exec, files, greet, reply,
 };
 use crate::accounts::Accounts;
 use crate::endpoint::Carries;
@@ -27,6 +27,8 @@ pub struct Needs {
     pub pools: Pools,
     /// The bounds of the server that they are for.
     pub limits: Limits,
+    /// The chats that run already: servers that are told the same share one.
+    pub chats: chat::Hubs,
 }
 
 impl std::fmt::Debug for Needs {
@@ -167,6 +169,7 @@ fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
             BoxService::new(balance::ByName::new(options, needs)?)
         }
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
@@ -182,20 +185,36 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         }
         Spec::Files(options) => BoxService::new(files::Files::new(options.clone())?),
         Spec::Api(options) => {
-            let (Some(store), Some(accounts)) = (&needs.store, &needs.accounts) else {
-                let act = "starting the service `api`";
-                let error = Error::new(Kind::Usage, Side::Local, act);
-                return Err(error.because("there is no store for it to remember in"));
-            };
+            let (store, accounts) = remembered(spec, needs)?;
             let api = api::Api::new(options.clone(), store.clone(), accounts.clone())?;
             BoxService::new(api)
         }
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
         // Names are what streams of TLS are routed by.
         Spec::Balance(options) if !options.sni.is_empty() => return Ok(None),
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))
+}
+
+/// The chat that was told this: one for all that speak to it.
+fn chat(options: &chat::Options, needs: &Needs) -> Result<chat::Chat> {
+    let (store, accounts) = remembered(&Spec::Chat(options.clone()), needs)?;
+    let hub = needs.chats.hub(options, store, accounts)?;
+    chat::Chat::new(hub)
+}
+
+/// Where a service remembers, and for whom.
+fn remembered<'n>(spec: &Spec, needs: &'n Needs) -> Result<(&'n Arc<dyn Store>, &'n Accounts)> {
+    match (&needs.store, &needs.accounts) {
+        (Some(store), Some(accounts)) => Ok((store, accounts)),
+        _ => {
+            let act = format!("starting the service `{spec}`");
+            let error = Error::new(Kind::Usage, Side::Local, act);
+            Err(error.because("there is no store for it to remember in"))
+        }
+    }
 }
 
 fn parsed(template: &str) -> Result<Template> {

@@ -103,6 +103,16 @@ impl Hub {
         &self.0.options
     }
 
+    /// Where it remembers.
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Whether it remembers there.
+    pub(super) fn is_on(&self, store: &Arc<dyn Store>) -> bool {
+        Arc::ptr_eq(&self.0.store, store)
+    }
+
     /// Its accounts: passwords are proved there, before somebody comes.
     pub fn accounts(&self) -> &Accounts {
         &self.0.accounts

@@ -29,15 +29,23 @@
 //! place too. [`Event::Membership`](model::Event) says that another session of the same account joined or left a room.
 
 pub mod history;
+mod http;
 pub mod hub;
+pub mod irc;
+pub mod json;
+mod lines;
 mod log;
 pub mod model;
 mod options;
 pub mod outbox;
+mod page;
+mod service;
 pub mod session;
+pub mod talk;
 
 pub use hub::Hub;
 pub use model::Command;
 pub use options::{LOBBY, Options};
 pub use outbox::{Cut, Form, Told};
+pub use service::{Chat, Hubs};
 pub use session::Session;

@@ -71,6 +71,24 @@ pub enum Cut {
     Over,
 }
 
+impl Cut {
+    /// The code that a WebSocket is closed with. 4000 to 4499: come back.
+    pub fn code(self) -> u16 {
+        match self {
+            Cut::Over => 4000,
+            Cut::Slow => 4001,
+        }
+    }
+
+    /// What is said with it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Cut::Over => "the server ends: reconnect and resume",
+            Cut::Slow => "too slow: reconnect and resume",
+        }
+    }
+}
+
 /// One session's queue. Whoever tells pushes, the session's own task takes.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -84,6 +102,8 @@ struct Queue {
     /// There while the session waits: so what comes while it works wakes nobody.
     waker: Option<Waker>,
     cut: Option<Cut>,
+    /// Of whoever only waits for the cut: a session that is writing.
+    cut_waker: Option<Waker>,
 }
 
 impl Outbox {
@@ -107,6 +127,9 @@ impl Outbox {
         if queue.told.len() >= self.max {
             queue.cut = Some(Cut::Slow);
             queue.told = VecDeque::new();
+            if let Some(waker) = queue.cut_waker.take() {
+                waker.wake();
+            }
         } else {
             queue.told.push_back(told.clone());
         }
@@ -116,11 +139,22 @@ impl Outbox {
     pub(super) fn cut(&self, why: Cut) {
         let mut queue = self.lock();
         queue.cut.get_or_insert(why);
-        let waker = queue.waker.take();
+        let wakers = [queue.waker.take(), queue.cut_waker.take()];
         drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Ready once the session is cut.
+    pub(super) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<Cut> {
+        let mut queue = self.lock();
+        if let Some(cut) = queue.cut {
+            return Poll::Ready(cut);
         }
+        match &mut queue.cut_waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Told>, Cut>> {

@@ -32,6 +32,11 @@ impl Session {
         self.opened.session
     }
 
+    /// The beginning of nonces that only this session uses, also after a restart.
+    pub fn nonce_stem(&self) -> String {
+        format!("{:x}-{}", super::hub::now(), self.opened.session.0)
+    }
+
     /// Who it is, as they are called now.
     pub fn who(&self) -> Author {
         let who = self.hub.0.with(|world| world.who(self.opened.session));
@@ -41,6 +46,11 @@ impl Session {
     /// The rooms that they were in already, with other sessions, when it began. This one follows them once it joins.
     pub fn rooms(&self) -> &[RoomName] {
         &self.opened.rooms
+    }
+
+    /// The rooms that they are in now.
+    pub fn rooms_now(&self) -> Vec<RoomName> {
+        self.hub.0.with(|world| world.rooms_of(self.opened.session))
     }
 
     /// The chat that it is part of.
@@ -64,6 +74,14 @@ impl Session {
         async move { shared.command(session, command).await }
     }
 
+    /// For a task that asks for something once it knows more. It does not keep the session.
+    pub fn command_later(&self) -> Asker {
+        Asker {
+            hub: self.hub.clone(),
+            session: self.opened.session,
+        }
+    }
+
     /// What happens next. Cancel-safe.
     ///
     /// # Errors
@@ -77,9 +95,31 @@ impl Session {
         self.outbox.poll_next(cx)
     }
 
+    /// Ready once the session is cut: for whoever writes, and takes nothing more until that is done.
+    pub fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<Cut> {
+        self.outbox.poll_cut(cx)
+    }
+
     /// What the others are told when it ends, in place of `connection closed`.
     pub fn farewell(&mut self, reason: impl Into<String>) {
         self.farewell = reason.into();
+    }
+}
+
+/// Asks in the name of a session, for as long as there is one: see [`Session::command_later`].
+#[derive(Debug, Clone)]
+pub struct Asker {
+    hub: Hub,
+    session: SessionId,
+}
+
+impl Asker {
+    /// As [`Session::command`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn command(&self, command: Command) -> Result<Result<Answer, Refused>> {
+        self.hub.0.command(self.session, command).await
     }
 }
 

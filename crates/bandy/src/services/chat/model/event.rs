@@ -131,6 +131,9 @@ pub enum What {
         /// The entry that it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply: Option<u64>,
+        /// In a conversation of two: to whom.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Author>,
         /// In what is read back: it was changed since.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         edited: bool,

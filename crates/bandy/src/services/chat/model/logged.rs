@@ -29,6 +29,10 @@ impl World {
         let by = entry.by.clone();
         let to = match name.people() {
             Some((a, b)) => Audience::Sessions(self.both(&a, &b)),
+            // Whoever is put out follows it no more when this is told, and is to hear it.
+            None if matches!(what, What::Kicked { .. }) => {
+                Audience::Sessions(self.followers(name).to_vec())
+            }
             None => Audience::Room(name.clone()),
         };
         let id = Id {

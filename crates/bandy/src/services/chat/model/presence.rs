@@ -250,12 +250,10 @@ impl World {
         let role = room.state.role(&who.person);
         let is_told = room.members.len() <= presence;
         if is_told {
-            let room = name.clone();
             // Whoever comes is not following yet, and is told by the answer.
-            self.tell(
-                Audience::Room(room.clone()),
-                Event::Joined { room, who, role },
-            );
+            let to = self.followers(name).to_vec();
+            let room = name.clone();
+            self.tell(Audience::Sessions(to), Event::Joined { room, who, role });
         }
         if !others.is_empty() {
             let room = name.clone();
@@ -293,15 +291,11 @@ impl World {
         let (who, sessions) = (user.who.clone(), user.sessions.clone());
         let reason = text::line(reason, self.rules.line_bytes);
         if self.is_presence_told(name) {
+            // Whoever goes follows it no more when this is told, and is to hear it.
+            let to = self.followers(name).to_vec();
             let room = name.clone();
-            self.tell(
-                Audience::Room(room.clone()),
-                Event::Parted {
-                    room,
-                    who: who.clone(),
-                    reason,
-                },
-            );
+            let who = who.clone();
+            self.tell(Audience::Sessions(to), Event::Parted { room, who, reason });
         }
         // Those of one's own that do not follow the room.
         let followers = self.followers(name);

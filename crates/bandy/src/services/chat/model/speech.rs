@@ -57,6 +57,7 @@ impl World {
             text,
             manner,
             reply,
+            to: self.addressee(to, &name, &who),
             edited: false,
         };
         let entry = Entry {
@@ -187,6 +188,15 @@ impl World {
         };
         self.tell(to, event);
         Ok(())
+    }
+
+    /// The other one of two.
+    fn addressee(&self, to: &Target, name: &RoomName, who: &Author) -> Option<Author> {
+        let Target::Nick(nick) = to else { return None };
+        let (a, b) = name.people()?;
+        let person = if a == who.person { b } else { a };
+        let nick = self.nick_of(&person).unwrap_or(nick).to_owned();
+        Some(Author { nick, person })
     }
 
     /// Where something is said, and who says it, if they may.

@@ -104,6 +104,18 @@ pub struct Arrival {
     pub address: Option<IpAddr>,
 }
 
+impl Arrival {
+    /// Somebody who proved that an account is theirs.
+    pub fn of(user: &crate::accounts::User, address: Option<IpAddr>) -> Arrival {
+        Arrival {
+            nick: user.name.clone(),
+            account: Some(user.name.clone()),
+            is_admin: user.has("admin") || user.has("moderator"),
+            address,
+        }
+    }
+}
+
 /// Somebody who came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
@@ -404,6 +416,10 @@ impl World {
 
     /// Takes in a room as it was stored and folded from its log. It stays while somebody is in it.
     pub fn load(&mut self, name: RoomName, state: RoomState, nonces: Nonces) {
+        // One that was made while it was not open here.
+        if state.seq > 0 {
+            self.list(name.clone(), &state);
+        }
         let stored = state.seq;
         self.rooms.entry(name).or_insert_with(|| Room {
             state,
