@@ -487,6 +487,13 @@ impl Backend {
         self.weight.store(member.weight, Relaxed);
         self.max.store(member.max.unwrap_or(usize::MAX), Relaxed);
         self.told.store(Arc::new(Told::new(member, options, tls)));
+        if options.health.probe.is_none() {
+            let now = Tick::now();
+            let mut health = self.lock();
+            if health.unprobed(now) {
+                self.show(&health, now);
+            }
+        }
     }
 
     pub(super) fn home(&self) -> Option<Arc<Pool>> {
