@@ -208,7 +208,7 @@ fn any_duration() -> impl Strategy<Value = Duration> {
 
 fn any_choice() -> impl Strategy<Value = Choice> {
     let keys = ["ip", "path", "header:x-user", "cookie:sid", "query:user"];
-    let hashes = (select(&keys), prop_oneof![Just(0), 100..=10_000u32]);
+    let hashes = (select(keys.to_vec()), prop_oneof![Just(0), 100..=10_000u32]);
     prop_oneof![
         select(vec![
             Choice::RoundRobin,
@@ -280,7 +280,7 @@ fn any_health() -> impl Strategy<Value = crate::pool::health::Options> {
         (0..100u32, 0..=100u32, 1..1_000u64),
         (any_duration(), any_duration(), any_duration()),
     );
-    let panic = (0..=100u32, select(&Policy::ALL));
+    let panic = (0..=100u32, select(Policy::ALL.to_vec()));
     (option::of((probe, rules)), passive, panic).prop_map(|(probe, passive, panic)| {
         let ((failures, share, requests), (window, pause, more)) = passive;
         let (probe, rules) = probe.unzip();
