@@ -95,7 +95,8 @@
 //! | [`http`] | requests and responses: the lift, routes, bodies, and the asking end |
 //! | [`state`] | what must be remembered: records and logs, in a SQLite file or in memory; backups |
 //! | [`accounts`] | users, passwords, sessions, on any store |
-//! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec, files, and api, the application server |
+//! | [`pool`] | other servers, one of which is leased at a time: strategies, health, names that are looked up again |
+//! | [`services`] | what comes with Bandy: echo, greet, reply, discard, chargen, exec, files, balance, and api, the application server |
 //! | [`server`] | the accept loop, the three models, deadlines, the orderly end |
 //! | [`client`] | asking: both directions at once, when a conversation is over, what it came to |
 //! | [`config`] | TOML to a checked plan, with errors that point at the line |

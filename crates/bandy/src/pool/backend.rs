@@ -41,6 +41,8 @@ pub struct Backend {
     /// The sum of the smooth weighted order; only round robin touches it, and only under its own lock.
     pub(super) turn: AtomicI64,
     health: Mutex<Health>,
+    /// What was last found wrong with it, for people.
+    trouble: Mutex<Option<String>>,
     home: Weak<Pool>,
     id: u64,
 }
@@ -108,6 +110,7 @@ impl Backend {
             measured: AtomicU64::new(0),
             turn: AtomicI64::new(0),
             health: Mutex::new(Health::new(Tick::now())),
+            trouble: Mutex::default(),
             home,
             id: NEXT_ID.fetch_add(1, Relaxed),
         }
@@ -373,17 +376,25 @@ impl Backend {
         let mut health = self.lock();
         let has_changed = health.eject(fault, passive, now);
         if has_changed {
+            self.note_trouble(match fault {
+                Fault::Unreachable => "it could not be connected to".to_owned(),
+                Fault::Unwell => "what it was asked failed".to_owned(),
+            });
             self.show(&health, now);
         }
         has_changed
     }
 
-    /// A probe's result.
-    pub(crate) fn probed(&self, result: Result<(), Fault>) {
+    /// A probe's result; of a failure also what it was, for people.
+    pub(super) fn probed(&self, result: Result<(), (Fault, Error)>) {
         let Some(home) = self.home.upgrade() else {
             return;
         };
         let rules = &home.options().health.rules;
+        let result = result.map_err(|(fault, error)| {
+            self.note_trouble(error.to_string());
+            fault
+        });
         let now = Tick::now();
         let mut health = self.lock();
         let has_changed = health.probed(result, rules, now);
@@ -397,21 +408,30 @@ impl Backend {
         }
     }
 
+    pub(super) fn note_trouble(&self, what: String) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    /// What was last found wrong with it; it may be well again by now.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock();
+        trouble.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Says in the log that its state is another now.
     pub(super) fn log_state(&self, home: &Pool) {
         let (pool, backend) = (home.name(), self.name());
         match self.state() {
             State::Up => tracing::info!(pool, backend, "backend is up"),
-            State::Down => tracing::warn!(pool, backend, "backend is down: its probes fail"),
+            State::Down => {
+                let why = self.trouble().unwrap_or_default();
+                tracing::warn!(pool, backend, why, "backend is down: its probes fail");
+            }
             State::Ejected => {
                 let until = self.health().ejected_until();
                 let pause = until.map_or(Duration::ZERO, |until| until.remaining());
-                tracing::warn!(
-                    pool,
-                    backend,
-                    ?pause,
-                    "backend is ejected: what it was asked failed"
-                );
+                let why = self.trouble().unwrap_or_default();
+                tracing::warn!(pool, backend, ?pause, why, "backend is ejected");
             }
         }
     }
@@ -487,6 +507,13 @@ impl Backend {
         self.weight.store(member.weight, Relaxed);
         self.max.store(member.max.unwrap_or(usize::MAX), Relaxed);
         self.told.store(Arc::new(Told::new(member, options, tls)));
+        if options.health.probe.is_none() {
+            let now = Tick::now();
+            let mut health = self.lock();
+            if health.unprobed(now) {
+                self.show(&health, now);
+            }
+        }
     }
 
     pub(super) fn home(&self) -> Option<Arc<Pool>> {

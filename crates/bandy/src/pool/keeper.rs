@@ -102,7 +102,7 @@ async fn keep_asking(backend: Weak<Backend>, probe: Probe) {
             Ok(()) => alive.probed(Ok(())),
             Err((fault, error)) => {
                 tracing::debug!(backend = alive.name(), "{error}");
-                alive.probed(Err(fault));
+                alive.probed(Err((fault, error)));
             }
         }
         drop(alive);

@@ -92,12 +92,17 @@ impl Pool {
         }
     }
 
-    /// As [`Pool::lease`], without waiting: `None` when all that are ready are at their `max`.
+    /// As [`Pool::lease`], without waiting: `None` when all that are ready are at their `max`, or others wait already.
     ///
     /// # Errors
     /// With no backend ready.
     pub fn try_lease(&self, wanted: Wanted<'_>) -> Result<Option<Lease>> {
-        self.pick(&self.roster(), wanted)
+        let roster = self.roster();
+        // What is free now is theirs who wait.
+        match self.has_queue() && !roster.ready.is_empty() {
+            true => Ok(None),
+            false => self.pick(&roster, wanted),
+        }
     }
 
     /// As [`Pool::try_lease`], out of this roster.

@@ -231,6 +231,10 @@ impl Pool {
         roster
     }
 
+    fn has_queue(&self) -> bool {
+        self.queue.length() > 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inside> {
         // A list that somebody panicked beside is still a list.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)

@@ -37,17 +37,27 @@ impl Queue {
     }
 }
 
+/// Whoever goes, served or not, leaves nothing in the line.
+struct Leaving<'a>(&'a Queue);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut line = self.0.lock();
+        line.retain(|waiter| !waiter.hand.is_closed());
+        self.0.length.store(line.len(), SeqCst);
+    }
+}
+
 impl Pool {
     /// Waits for a place until the queue's deadline.
     pub(super) async fn wait(&self, wanted: Wanted<'_>) -> Result<Lease> {
         let waiting = self.options().queue.clone();
+        // Dropped last: when the hand that was held out is gone.
+        let _leaving = Leaving(&self.queue);
         let (hand, handed) = oneshot::channel();
         {
             let mut line = self.queue.lock();
-            // Those who gave up are still in it, until somebody comes to them.
-            line.retain(|waiter| !waiter.hand.is_closed());
             if line.len() >= waiting.length {
-                self.queue.length.store(line.len(), SeqCst);
                 Pool::count(&self.counts.overloaded);
                 let why = match waiting.length {
                     0 => "all backends that are ready are at their `max`".to_owned(),

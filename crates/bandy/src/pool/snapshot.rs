@@ -40,6 +40,8 @@ pub struct BackendSnapshot {
     pub since: Duration,
     /// How long its pause goes on, if it has one.
     pub ejected_for: Option<Duration>,
+    /// What was last found wrong with it; it may be well again by now.
+    pub trouble: Option<String>,
     /// Whether it gets nothing new by an operator's wish.
     pub is_draining: bool,
     /// Whether it can be picked.
@@ -129,6 +131,7 @@ impl Backend {
             state: self.state(),
             since: health.since().elapsed(),
             ejected_for: health.ejected_until().map(|until| until.remaining()),
+            trouble: self.trouble(),
             is_draining: self.is_draining(),
             is_ready: self.is_ready(),
             weight: self.weight(),
