@@ -12,6 +12,7 @@ mod ask;
 mod axum_add;
 mod bulk;
 mod durable;
+mod generators;
 mod goals;
 mod h2load;
 mod http;
@@ -69,6 +70,8 @@ enum Mode {
     Http,
     /// Streams through a balancer, beside HAProxy and nginx
     L4,
+    /// Load generators beside each other, on nginx
+    Load,
     /// All of them but the balancer's
     All,
     /// A peer: this program started by itself
@@ -197,9 +200,10 @@ fn run(args: &Args) -> Result<bool> {
         }
         return Ok(is_whole);
     }
-    let versions = bench
-        .stable
-        .versions(args.mode != Mode::Http, wants(Mode::Http));
+    let versions = bench.stable.versions(
+        !matches!(args.mode, Mode::Http | Mode::Load),
+        wants(Mode::Http) || wants(Mode::Load),
+    );
     let mut report = Report::new(&bench.stable, versions, rounds, seconds, args.quick);
     // Some files are this program's and the server's own.
     let idle_connections = IDLE_CONNECTIONS.min((files as usize).saturating_sub(200));
@@ -249,6 +253,11 @@ fn run(args: &Args) -> Result<bool> {
             |server| idle::measure(server, Speech::Http, idle_connections, &bench.interrupt),
             |server| matches!(server, Server::Bandy | Server::Nginx | Server::Axum),
         )?;
+    }
+    if wants(Mode::Load)
+        && let Some(path) = bandy(args)?
+    {
+        report.generators = Some(generators::measure(&bench, &path)?);
     }
     println!("{}", report.text());
     if let Some(path) = &args.markdown {

@@ -137,7 +137,7 @@ pub fn balance(args: &BalanceArgs) -> Result<Code, Error> {
     if args.print_config {
         return report::result(&config.to_toml());
     }
-    start::start(plan)
+    start::start(plan, None)
 }
 
 fn invalid(found: &Report) -> Result<Code, Error> {

@@ -6,7 +6,7 @@ use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
 use super::route::parsed;
 use super::walk::{Meant, Walk};
-use super::{api, files, pool};
+use super::{api, chat, files, pool};
 use crate::net::address::{Range, RangeError};
 use crate::net::proxied::Proxied;
 use crate::net::tls::{ClientAuth, ClientTls, Identity, ServerTls};
@@ -17,13 +17,14 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 6] = [
+const SERVICE_KEYS: [(&str, &[&str]); 7] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
     ("files", &files::KEYS),
     ("api", &api::KEYS),
     ("balance", &pool::BALANCE_KEYS),
+    ("chat", &chat::KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -54,7 +55,7 @@ pub(super) fn service<'a>(
             Some(table)
         }
         // Only the first of a service's options can be written without its name, if that says enough.
-        Some(value) if keys.is_empty() || name == "api" => {
+        Some(value) if keys.is_empty() || matches!(name, "api" | "chat") => {
             let help = format!("write `service = \"{name}\"`");
             walk.wrong_type(&format!("service.{name}"), value, "no value", Some(&help));
             None
@@ -109,6 +110,7 @@ pub(super) fn service<'a>(
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
         "balance" => Spec::Balance(pool::balance(walk, origin, option)),
+        "chat" => Spec::Chat(chat::options(walk, table)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,

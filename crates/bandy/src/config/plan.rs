@@ -227,6 +227,7 @@ fn server<'a>(
             Listens {
                 has_flows: has(|e| e.scheme().carries() == Carries::Datagram),
                 has_requests: has(|e| e.scheme().carries() == Carries::Request),
+                is_chat: matches!(&answers, Answers::Service(Spec::Chat(_))),
                 body_bytes,
             },
         ),
@@ -274,9 +275,6 @@ fn meant_by(name: &str) -> Option<Meant> {
         _ => None,
     }
 }
-
-/// Services that a later version will have.
-const LATER: [&str; 1] = ["chat"];
 
 /// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
 fn answers<'a>(
@@ -356,13 +354,8 @@ pub(super) fn service<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<(Spec
     };
     if !Spec::NAMES.contains(&name) {
         let name = printable(name);
-        let d = if LATER.contains(&name.as_str()) {
-            let message = format!("this version of bandy does not have the service `{name}` yet");
-            Diagnostic::error(origin, message)
-        } else {
-            Diagnostic::error(origin, format!("there is no service `{name}`"))
-                .label("unknown service")
-        };
+        let d = Diagnostic::error(origin, format!("there is no service `{name}`"));
+        let d = d.label("unknown service");
         let all = || format!("the services are {}", listed(&Spec::NAMES, "and"));
         walk.push(d.help(did_you_mean(&name, &Spec::NAMES).unwrap_or_else(all)));
         return None;

@@ -83,6 +83,7 @@ fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
         Spec::Files(options) => state::write_files(options, set),
         Spec::Api(options) => state::write_api(options, set),
         Spec::Balance(options) => pool::write_balance(options, set),
+        Spec::Chat(options) => state::write_chat(options, set),
         Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
     }
 }

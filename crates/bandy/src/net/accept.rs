@@ -7,15 +7,17 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::Instant;
 
+use super::bind::Doors;
 use super::conn::{Conn, Peer};
 use super::ending::Ending;
+use super::inherited::Spare;
 use super::io::Io;
 use super::meter::Meter;
 use super::proxied::Proxied;
@@ -38,8 +40,37 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub struct Listener {
     source: Source,
-    door: Arc<Door>,
+    endpoint: Arc<Endpoint>,
+    entrance: Entrance,
+    spare: Option<Arc<Spare>>,
     backoff: Backoff,
+}
+
+/// A listener's door, which can be changed while it listens: for connections that are accepted from then on.
+#[derive(Debug, Clone)]
+pub struct Entrance(Arc<RwLock<Arc<Door>>>);
+
+impl Entrance {
+    fn new(door: Door) -> Entrance {
+        Entrance(Arc::new(RwLock::new(Arc::new(door))))
+    }
+
+    fn door(&self) -> Arc<Door> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another door in. What bounds UDP flows stays as it was.
+    ///
+    /// # Errors
+    /// That the endpoint needs TLS and `doors` has none.
+    pub fn change(&self, doors: &Doors) -> Result<()> {
+        let door = Arc::new(doors.door(self.door().endpoint.clone())?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = door;
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -55,17 +86,29 @@ pub(super) enum Source {
 }
 
 impl Listener {
-    pub(super) fn new(source: Source, door: Arc<Door>) -> Listener {
+    pub(super) fn new(source: Source, door: Door, spare: Option<Spare>) -> Listener {
         Listener {
             source,
-            door,
+            endpoint: door.endpoint.clone(),
+            entrance: Entrance::new(door),
+            spare: spare.map(Arc::new),
             backoff: Backoff::default(),
         }
     }
 
     /// The endpoint it listens on, with its real port.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.door.endpoint
+        &self.endpoint
+    }
+
+    /// Through which its door can be changed.
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// A handle on its socket, while it listens. A `mem` listener has none.
+    pub fn spare(&self) -> Option<Weak<Spare>> {
+        self.spare.as_ref().map(Arc::downgrade)
     }
 
     /// The next connection.
@@ -78,10 +121,10 @@ impl Listener {
             self.backoff.wait().await;
             match self.try_accept().await {
                 Ok((raw, peer)) => {
-                    self.backoff.reset(&self.door.endpoint);
-                    return Incoming::new(raw, peer, self.door.clone());
+                    self.backoff.reset(&self.endpoint);
+                    return Incoming::new(raw, peer, self.entrance.door());
                 }
-                Err(e) => self.backoff.failed(&self.door.endpoint, e),
+                Err(e) => self.backoff.failed(&self.endpoint, e),
             }
         }
     }

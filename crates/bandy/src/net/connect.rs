@@ -32,6 +32,8 @@ pub struct Phases {
 pub struct Dialer {
     tls: Option<tls::Connector>,
     message_bytes: usize,
+    /// Where to go instead of resolving a name.
+    resolved: Option<Arc<[SocketAddr]>>,
 }
 
 impl Dialer {
@@ -40,6 +42,7 @@ impl Dialer {
         Dialer {
             tls: None,
             message_bytes: DEFAULT_MESSAGE_BYTES,
+            resolved: None,
         }
     }
 
@@ -61,6 +64,18 @@ impl Dialer {
     pub fn message_bytes(mut self, max: usize) -> Dialer {
         self.message_bytes = max;
         self
+    }
+
+    /// Resolves the endpoint's name now, so that connecting to it does not ask again each time.
+    ///
+    /// # Errors
+    /// That it does not resolve.
+    pub async fn resolve(mut self, to: &Endpoint) -> Result<Dialer> {
+        if let Address::Net(host, port) = to.address() {
+            let addresses = resolve(to, host, *port, &mut Phases::default()).await?;
+            self.resolved = Some(addresses.into());
+        }
+        Ok(self)
     }
 
     /// Connects, and says how long each part took. The deadline is the caller's: `phases` is filled in as far as it
@@ -142,10 +157,13 @@ impl Dialer {
             }
             Address::Net(host, port) => (host, *port),
         };
-        let addresses = resolve(to, host, port, phases).await?;
+        let addresses: Arc<[SocketAddr]> = match &self.resolved {
+            Some(addresses) => addresses.clone(),
+            None => resolve(to, host, port, phases).await?.into(),
+        };
         let started = Instant::now();
         let mut last = None;
-        for address in addresses {
+        for &address in addresses.iter() {
             let connected = match to.scheme() {
                 Scheme::Udp => udp::Talk::connect(address)
                     .await

@@ -83,6 +83,18 @@ impl Pool {
         Ok(pool)
     }
 
+    /// Prepares to be told anew. Backends that stay keep their health, their counts and their leases.
+    ///
+    /// # Errors
+    /// What is wrong with its certificates.
+    pub fn update(self: &Arc<Pool>, options: Options) -> Result<Update> {
+        Ok(Update {
+            tls: connector(&options)?,
+            pool: self.clone(),
+            options,
+        })
+    }
+
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
         &self.name
@@ -200,6 +212,21 @@ fn connector(options: &Options) -> Result<Option<tls::Connector>> {
     }
 }
 
+/// What a pool is to be told anew.
+#[derive(Debug)]
+pub struct Update {
+    pool: Arc<Pool>,
+    options: Options,
+    tls: Option<tls::Connector>,
+}
+
+impl Update {
+    /// Tells it.
+    pub fn apply(self) {
+        self.pool.fill(Arc::new(self.options), self.tls);
+    }
+}
+
 /// All pools of a configuration, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Pools(Arc<HashMap<String, Arc<Pool>>>);
@@ -214,6 +241,27 @@ impl Pools {
             .iter()
             .map(|options| Ok((options.name.clone(), Pool::new(options.clone())?)));
         Ok(Pools(Arc::new(made.collect::<Result<_>>()?)))
+    }
+
+    /// The pools of another configuration: those there are, with what is to be told them, and new ones.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn next(&self, all: &[Options]) -> Result<(Pools, Vec<Update>)> {
+        let (mut next, mut updates) = (HashMap::new(), Vec::new());
+        for options in all {
+            let pool = match self.get(&options.name) {
+                None => Pool::new(options.clone())?,
+                Some(pool) => {
+                    if *pool.options() != *options {
+                        updates.push(pool.update(options.clone())?);
+                    }
+                    pool.clone()
+                }
+            };
+            next.insert(options.name.clone(), pool);
+        }
+        Ok((Pools(Arc::new(next)), updates))
     }
 
     /// The pool of this name.

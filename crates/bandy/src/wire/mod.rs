@@ -3,5 +3,6 @@
 pub mod client_hello;
 pub mod flow;
 pub mod http1;
+pub mod irc;
 pub mod line;
 pub mod proxy;

@@ -425,6 +425,7 @@ proptest! {
         let plan = Plan {
             state,
             accounts,
+            pools: Vec::new(),
             servers: [a, b, c].into_iter().take(n).collect(),
         };
         let text = plan.to_toml();
