@@ -62,6 +62,9 @@ impl App {
             pools: Pools::new(&plan.pools)?,
             ..remember(plan, &Needs::default())?
         };
+        for pool in needs.pools.all() {
+            loops.spawn(pool.keep());
+        }
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
             servers.push(start(server, &needs, &loops, &mut inherited)?);
@@ -130,6 +133,10 @@ impl App {
             });
         }
         updates.into_iter().for_each(pool::Update::apply);
+        let is_new = |pool: &&Arc<pool::Pool>| self.needs.pools.get(pool.name()).is_none();
+        for pool in needs.pools.all().filter(is_new) {
+            self.loops.spawn(pool.keep());
+        }
         Ok(self.commit(plan, needs, steps, inherited))
     }
 

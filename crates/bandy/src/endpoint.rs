@@ -281,6 +281,15 @@ impl Endpoint {
         }
     }
 
+    /// The same endpoint at another port, where it has one.
+    pub fn with_port(&self, port: u16) -> Endpoint {
+        let mut other = self.clone();
+        if let Address::Net(_, at) = &mut other.address {
+            *at = port;
+        }
+        other
+    }
+
     /// The same endpoint at another socket address: where a listener really is, once it is bound.
     pub fn with_addr(&self, address: SocketAddr) -> Endpoint {
         Endpoint {

@@ -1,5 +1,7 @@
 //! Pools: `[pool.NAME]`, and `service.balance`, which names one.
 
+use std::net::SocketAddr;
+
 use super::diagnostic::{Diagnostic, Origin};
 use super::options::client_tls;
 use super::plan::Plan;
@@ -18,7 +20,7 @@ use crate::wire::proxy;
 mod health;
 mod strategy;
 
-const POOL_KEYS: [&str; 18] = [
+const POOL_KEYS: [&str; 19] = [
     "backend",
     "strategy",
     "key",
@@ -34,12 +36,13 @@ const POOL_KEYS: [&str; 18] = [
     "sticky",
     "hedge",
     "slow_start",
+    "resolver",
     "http",
     "proxy_protocol",
     "tls",
 ];
 
-const BACKEND_KEYS: [&str; 4] = ["url", "name", "weight", "max"];
+const BACKEND_KEYS: [&str; 6] = ["url", "srv", "scheme", "name", "weight", "max"];
 
 /// The options of `service.balance`; the first can be written without its name.
 pub(super) const BALANCE_KEYS: [&str; 2] = ["pool", "sni"];
@@ -104,6 +107,7 @@ fn pool<'a>(walk: &mut Walk<'a>, key: &'a Key, value: &'a Value) -> Option<Optio
     };
     options.hedge = time("hedge");
     options.slow_start = time("slow_start");
+    options.resolver = resolver(walk, table, &options.members);
     options.http = table.get("http").and_then(|value| {
         let choices = [("1.1", Version::Http1), ("2", Version::Http2)];
         walk.choice("http", value, &choices)
@@ -217,12 +221,7 @@ fn member<'a>(
                 "health" | "tls" => Some(Meant::Help(format!("`{name}` is the pool's"))),
                 _ => None,
             });
-            let Some(url) = table.get("url") else {
-                let d = Diagnostic::error(&item.origin, "this backend has no `url`");
-                walk.missing(d.help("write `{ url = \"http://127.0.0.1:5001\" }`"));
-                return None;
-            };
-            (url, Some(table))
+            (table.get("url").unwrap_or(item), Some(table))
         }
         _ => {
             let help = "write `\"http://127.0.0.1:5001\"`, or `{ url = …, weight = 2 }`";
@@ -230,14 +229,26 @@ fn member<'a>(
             return None;
         }
     };
-    let endpoint = endpoint(walk, url)?;
-    let mut member = Member {
-        max,
-        ..Member::new(endpoint)
-    };
     let Some(table) = table else {
-        return Some((member, &url.origin));
+        let member = Member::new(endpoint(walk, url)?);
+        return Some((Member { max, ..member }, &url.origin));
     };
+    let mut member = match table.entry("srv") {
+        Some((key, value)) => service(walk, table, key, value)?,
+        None if table.get("url").is_none() => {
+            let d = Diagnostic::error(&item.origin, "this backend has no `url`");
+            walk.missing(d.help("write `{ url = \"http://127.0.0.1:5001\" }`"));
+            return None;
+        }
+        None => Member::new(endpoint(walk, url)?),
+    };
+    member.max = max;
+    if let Some((scheme, _)) = table.entry("scheme")
+        && !member.is_srv
+    {
+        let d = Diagnostic::error(&scheme.origin, "`scheme` stands without `srv`");
+        walk.push(d.help("leave it out: the URL says it"));
+    }
     if let Some(value) = table.get("name")
         && let Some(name) = walk.text("name", value)
     {
@@ -260,7 +271,70 @@ fn member<'a>(
     if let Some(value) = table.get("max") {
         member.max = walk.count("max", value).or(member.max);
     }
-    Some((member, &url.origin))
+    let place = table.get("url").or(table.get("srv")).unwrap_or(item);
+    Some((member, &place.origin))
+}
+
+/// `{ srv = "_api._tcp.example.com", scheme = "http" }`
+fn service<'a>(
+    walk: &mut Walk<'a>,
+    table: &'a Table,
+    key: &Key,
+    value: &'a Value,
+) -> Option<Member> {
+    if let Some((url, _)) = table.entry("url") {
+        let d = Diagnostic::error(&key.origin, "a backend has a `url` or is an `srv` record");
+        walk.push(d.also(&url.origin, "the URL").help("leave one of them out"));
+    }
+    let name = walk.text("srv", value)?;
+    let choices = Scheme::ALL
+        .into_iter()
+        .filter(|scheme| says_what(*scheme).is_some())
+        .map(|scheme| (scheme.as_str(), scheme));
+    let choices: Vec<(&str, Scheme)> = choices.collect();
+    let scheme = match table.get("scheme") {
+        Some(value) => walk.choice("scheme", value, &choices)?,
+        None => {
+            let d = Diagnostic::error(&key.origin, "`srv` stands without `scheme`");
+            walk.missing(d.help("say what is spoken there, as in `scheme = \"http\"`"));
+            return None;
+        }
+    };
+    // Where its hosts listen, their records say.
+    let endpoint = match format!("{scheme}://{name}:0").parse::<Endpoint>() {
+        Ok(endpoint) if endpoint.socket_addr().is_none() && !name.contains([':', '/', '?']) => {
+            endpoint
+        }
+        _ => {
+            let message = format!("`{}` is not a name of the DNS", printable(name));
+            let d = Diagnostic::error(&value.origin, message);
+            walk.push(d.help("write it as in `_api._tcp.example.com`"));
+            return None;
+        }
+    };
+    Some(Member {
+        name: endpoint.host()?.to_string(),
+        is_srv: true,
+        ..Member::new(endpoint)
+    })
+}
+
+/// `resolver = "127.0.0.1:53"`: a name server of one's own.
+fn resolver<'a>(walk: &mut Walk<'a>, table: &'a Table, members: &[Member]) -> Option<SocketAddr> {
+    let (key, value) = table.entry("resolver")?;
+    let text = walk.text("resolver", value)?;
+    if !members.iter().any(|m| m.host_to_resolve().is_some()) {
+        let message = "`resolver` has no effect: no backend of this pool is a name".to_owned();
+        walk.no_effect(&key.origin, message, "not used", "leave this out");
+    }
+    let address = text.parse::<SocketAddr>().ok();
+    let address = address.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)));
+    if address.is_none() {
+        let message = format!("`{}` is not the address of a name server", printable(text));
+        let d = Diagnostic::error(&value.origin, message);
+        walk.push(d.help("write it as in `127.0.0.1` or `127.0.0.1:5353`"));
+    }
+    address
 }
 
 fn endpoint<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<Endpoint> {

@@ -194,6 +194,22 @@ impl<'a> Walk<'a> {
         share
     }
 
+    /// What one may have of what all have on average: `"125%"`, or `"none"` for no bound.
+    pub(super) fn load(&mut self, value: &'a Value) -> Option<u32> {
+        let number = match &value.data {
+            Data::Text(text) if text == "none" => return Some(0),
+            Data::Text(text) => text.trim_end_matches('%').trim().parse().ok(),
+            Data::Integer(n) => u32::try_from(*n).ok(),
+            _ => None,
+        };
+        let load = number.filter(|n| (100..=10_000).contains(n));
+        if load.is_none() {
+            let d = Diagnostic::error(&value.origin, "`load` takes a share of 100% or more");
+            self.push(d.help("write it as in `\"125%\"`, or `\"none\"`"));
+        }
+        load
+    }
+
     /// A number of bytes, one at least.
     pub(super) fn size(&mut self, key: &str, value: &'a Value) -> Option<usize> {
         match &value.data {

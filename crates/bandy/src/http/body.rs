@@ -11,6 +11,7 @@ use http_body::{Frame, SizeHint};
 
 use super::Downstream;
 use super::server::{H2Body, Incoming};
+use super::upstream::{OnEnd, Upstream};
 use crate::error::{Error, Kind, Result, Side};
 
 mod file;
@@ -35,6 +36,8 @@ enum Inner {
     Incoming(Incoming),
     /// Comes over an HTTP/2 connection.
     H2(Box<H2Body>),
+    /// Comes from a backend.
+    Upstream(Box<Upstream>),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error> + Send>>),
 }
 
@@ -104,6 +107,27 @@ impl Body {
         match body.is_end_stream() {
             true => Body::empty(),
             false => Inner::H2(Box::new(body)).into(),
+        }
+    }
+
+    /// Whether it is in memory.
+    pub(crate) fn is_here(&self) -> bool {
+        matches!(self.inner, Inner::Empty | Inner::Full(_))
+    }
+
+    /// Whether it is still to come from a backend.
+    pub(crate) fn is_upstream(&self) -> bool {
+        matches!(self.inner, Inner::Upstream(_))
+    }
+
+    pub(crate) fn upstream(body: Upstream) -> Body {
+        Inner::Upstream(Box::new(body)).into()
+    }
+
+    /// Has `tell` hear how it ended, where it is still to come from a backend.
+    pub(crate) fn on_end(&mut self, tell: OnEnd) {
+        if let Inner::Upstream(upstream) = &mut self.inner {
+            upstream.on_end(tell);
         }
     }
 
@@ -236,6 +260,7 @@ impl http_body::Body for Body {
             Inner::File(piece) => ready!(piece.poll_read(cx)).map(|read| read.map(Frame::data)),
             Inner::Incoming(incoming) => ready!(incoming.poll_frame(cx)),
             Inner::H2(body) => ready!(body.poll_frame(cx)),
+            Inner::Upstream(body) => ready!(body.poll_frame(cx)),
             Inner::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
         };
         if let Some(Ok(frame)) = &frame
@@ -253,6 +278,7 @@ impl http_body::Body for Body {
             Inner::Full(_) | Inner::File(_) => false,
             Inner::Incoming(incoming) => incoming.is_at_end(),
             Inner::H2(body) => body.is_end_stream(),
+            Inner::Upstream(_) => false,
             Inner::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -264,6 +290,7 @@ impl http_body::Body for Body {
             Inner::File(piece) => SizeHint::with_exact(piece.len()),
             Inner::Incoming(incoming) => incoming.size_hint(),
             Inner::H2(body) => body.size_hint(),
+            Inner::Upstream(body) => body.size_hint(),
             Inner::Stream(stream) => stream.size_hint(),
         }
     }

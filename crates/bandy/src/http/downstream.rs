@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Request;
 use crate::endpoint::Endpoint;
-use crate::net::{Conn, Ending, Meter, Peer, tls};
+use crate::net::{Conn, Ending, Meter, Peer, Tick, tls};
 
 /// The connection that a request came over, as far as a service may care.
 ///
@@ -66,6 +66,11 @@ impl Downstream {
     /// service answers over HTTP/1.1; the task that polls the service is woken, and the service polled again.
     pub fn has_finished(&self) -> bool {
         self.0.meter.peer_closed()
+    }
+
+    /// Has the conversation's task polled by then. What else it waits for may have it polled earlier.
+    pub(crate) fn wake_by(&self, when: Tick) {
+        self.0.meter.wake_by(when);
     }
 
     /// Whether the server has begun to end: an answer without an end should come to one.

@@ -27,6 +27,7 @@ pub mod server;
 mod switch;
 mod tower;
 mod transport;
+pub(crate) mod upstream;
 mod websocket;
 
 pub use ::http::uri::InvalidUri;

@@ -78,6 +78,13 @@ impl Dialer {
         Ok(self)
     }
 
+    /// Where to connect to instead of what the endpoint's host resolves to. Certificates are still to be good for the
+    /// host.
+    pub fn at(mut self, address: SocketAddr) -> Dialer {
+        self.resolved = Some([address].into());
+        self
+    }
+
     /// Connects, and says how long each part took. The deadline is the caller's: `phases` is filled in as far as it
     /// went.
     ///

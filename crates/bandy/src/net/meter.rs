@@ -142,6 +142,15 @@ impl Meter {
         self.wake.store(at, Relaxed);
     }
 
+    /// As [`Meter::wake_at`], for one of several that wait at once: the earliest of their times holds.
+    pub(crate) fn wake_by(&self, when: Tick) {
+        let at = when.as_nanos().max(1);
+        let set = self.wake.load(Relaxed);
+        if set == 0 || at < set {
+            self.wake.store(at, Relaxed);
+        }
+    }
+
     /// When the service wants to be polled, if it does.
     pub(crate) fn wake(&self) -> Option<Tick> {
         match self.wake.load(Relaxed) {

@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Tick(u64);
 
 impl Tick {
+    /// The clock's step: a look any earlier finds it where it was.
+    pub const STEP: Duration = Duration::from_millis(4);
+
     /// Now.
     pub fn now() -> Tick {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);

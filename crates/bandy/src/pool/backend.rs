@@ -1,6 +1,7 @@
 //! A backend: another server, as it is seen from here.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,6 +20,7 @@ use crate::net::{Conn, Dialer, Phases, Tick, tls};
 /// Another server. Everything that a pick looks at is read without a lock.
 pub struct Backend {
     endpoint: Endpoint,
+    address: Option<SocketAddr>,
     name: String,
     /// The name as a number, for strategies that hash.
     salt: u64,
@@ -40,7 +42,10 @@ pub struct Backend {
     pub(super) turn: AtomicI64,
     health: Mutex<Health>,
     home: Weak<Pool>,
+    id: u64,
 }
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// How to reach it, and what to know for that.
 struct Told {
@@ -89,9 +94,10 @@ impl Backend {
     ) -> Backend {
         Backend {
             endpoint: member.endpoint.clone(),
+            address: member.address,
             name: member.name.clone(),
             salt: Key::of(member.name.as_bytes()).with(0),
-            told: ArcSwap::from_pointee(Told::new(&member.endpoint, options, tls)),
+            told: ArcSwap::from_pointee(Told::new(member, options, tls)),
             load: Load::default(),
             weight: AtomicU32::new(member.weight),
             max: AtomicUsize::new(member.max.unwrap_or(usize::MAX)),
@@ -103,12 +109,23 @@ impl Backend {
             turn: AtomicI64::new(0),
             health: Mutex::new(Health::new(Tick::now())),
             home,
+            id: NEXT_ID.fetch_add(1, Relaxed),
         }
+    }
+
+    /// A number that no other backend of this process has: what its kept connections are found by.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Where it is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Its address, where its name was looked up.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address.or_else(|| self.endpoint.socket_addr())
     }
 
     /// What logs, reports and sticky cookies call it.
@@ -286,6 +303,23 @@ impl Backend {
         }
     }
 
+    /// Connects to it at another port, for a probe. The deadline is the caller's.
+    ///
+    /// # Errors
+    /// As [`Dialer::connect`].
+    pub(super) async fn connect_to_port(&self, port: Option<u16>) -> Result<Conn> {
+        let told = self.told.load_full();
+        let mut dialer = told.dialer.clone();
+        let mut endpoint = self.endpoint.clone();
+        if let Some(port) = port {
+            endpoint = endpoint.with_port(port);
+            if let Some(address) = self.address {
+                dialer = dialer.at(SocketAddr::new(address.ip(), port));
+            }
+        }
+        dialer.connect(&endpoint, &mut Phases::default()).await
+    }
+
     fn too_slow(&self, deadline: Duration) -> Error {
         let act = format!("connecting to {}", self.endpoint);
         Error::new(Kind::TimedOut, Side::Upstream, act)
@@ -438,7 +472,9 @@ impl Backend {
     }
 
     pub(super) fn is_for(&self, member: &Member) -> bool {
-        self.endpoint == member.endpoint && self.name == member.name
+        self.endpoint == member.endpoint
+            && self.name == member.name
+            && self.address == member.address
     }
 
     /// Takes up what a new configuration says of it; what was counted and found out stays.
@@ -450,8 +486,7 @@ impl Backend {
     ) {
         self.weight.store(member.weight, Relaxed);
         self.max.store(member.max.unwrap_or(usize::MAX), Relaxed);
-        self.told
-            .store(Arc::new(Told::new(&self.endpoint, options, tls)));
+        self.told.store(Arc::new(Told::new(member, options, tls)));
     }
 
     pub(super) fn home(&self) -> Option<Arc<Pool>> {
@@ -483,16 +518,19 @@ fn moved(mean: u64, latency: u64, since_nanos: u64) -> u64 {
 }
 
 impl Told {
-    fn new(endpoint: &Endpoint, options: &Arc<Options>, tls: Option<&tls::Connector>) -> Told {
+    fn new(member: &Member, options: &Arc<Options>, tls: Option<&tls::Connector>) -> Told {
         let dialer = match tls {
             Some(tls) => Dialer::with_tls(tls.clone()),
             None => Dialer::plain(),
         };
         // What is offered is HTTP; other streams in TLS have names of their own, or none.
-        let dialer = match endpoint.scheme().carries() {
+        let mut dialer = match member.endpoint.scheme().carries() {
             Carries::Request => dialer.alpn(Version::alpn(options.http)),
             _ => dialer,
         };
+        if let Some(address) = member.address {
+            dialer = dialer.at(address);
+        }
         Told {
             options: options.clone(),
             dialer,

@@ -256,3 +256,6 @@ impl Census {
 fn is_below(part: usize, whole: usize, percent: u32) -> bool {
     part.saturating_mul(100) < whole.saturating_mul(percent as usize)
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,7 +158,7 @@ impl Pool {
 
     pub(super) fn nobody_ready(&self) -> Error {
         let roster = self.roster.load();
-        let all = self.lock().len();
+        let all = self.lock().members.len();
         let why = match all {
             0 => "it has no backend".to_owned(),
             1 => "its only backend is not ready".to_owned(),

@@ -14,10 +14,13 @@
 pub mod backend;
 pub mod budget;
 pub mod health;
+mod keeper;
 mod key;
 mod lease;
 pub mod options;
+mod probe;
 mod queue;
+mod resolve;
 mod roster;
 pub mod snapshot;
 pub mod strategy;
@@ -28,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
 
 use crate::error::Result;
 use crate::net::{Tick, tls};
@@ -45,11 +49,22 @@ pub struct Pool {
     name: String,
     roster: ArcSwap<Roster>,
     /// Who is in the pool, ready or not. Taken by whoever makes a new roster.
-    members: Mutex<Vec<Arc<Backend>>>,
+    inside: Mutex<Inside>,
     queue: Queue,
     budget: Budget,
     counts: Counts,
+    /// Told of every change of who is in the pool, and what it was told.
+    changes: watch::Sender<u64>,
     own: Weak<Pool>,
+}
+
+/// What is inside, behind one lock.
+#[derive(Default)]
+struct Inside {
+    members: Vec<Arc<Backend>>,
+    /// What the DNS said.
+    found: resolve::Found,
+    tls: Option<tls::Connector>,
 }
 
 /// What happened to a pool's leases.
@@ -62,28 +77,37 @@ struct Counts {
 }
 
 impl Pool {
-    /// A pool as it was told. Nothing is connected to yet.
+    /// A pool as it was told. Nothing is connected to yet, and nothing probed: [`Pool::keep`] does that.
     ///
     /// # Errors
     /// What is wrong with its certificates.
     pub fn new(options: Options) -> Result<Arc<Pool>> {
         let tls = connector(&options)?;
-        let name = options.name.clone();
-        let budget = Budget::new(options.retry.budget);
+        let options = Arc::new(options);
         let pool = Arc::new_cyclic(|own| Pool {
-            name,
-            roster: ArcSwap::from_pointee(Roster::empty(Arc::new(options.clone()))),
-            members: Mutex::default(),
+            name: options.name.clone(),
+            roster: ArcSwap::from_pointee(Roster::empty(options.clone())),
+            inside: Mutex::default(),
             queue: Queue::default(),
-            budget,
+            budget: Budget::new(options.retry.budget),
             counts: Counts::default(),
+            changes: watch::Sender::new(0),
             own: own.clone(),
         });
-        pool.fill(Arc::new(options), tls);
+        pool.lock().tls = tls;
+        let strategy = options.strategy.build();
+        pool.fill(options, strategy);
         Ok(pool)
     }
 
-    /// Prepares to be told anew. Backends that stay keep their health, their counts and their leases.
+    /// What goes on beside the pool for as long as it lives: probes, and names that are looked up again. To be run on an
+    /// event loop.
+    pub fn keep(&self) -> impl Future<Output = ()> + Send + 'static {
+        keeper::keep(self.own.clone(), self.changes.subscribe())
+    }
+
+    /// Prepares to be told anew. Backends that stay keep their health, their counts and their leases; those that go keep
+    /// the leases that are out.
     ///
     /// # Errors
     /// What is wrong with its certificates.
@@ -93,6 +117,25 @@ impl Pool {
             pool: self.clone(),
             options,
         })
+    }
+
+    /// What the DNS has said of a member.
+    fn found(&self, member: &options::Member, targets: Vec<resolve::Target>) {
+        let mut inside = self.lock();
+        if inside.found.get(&member.name) == Some(&targets) {
+            return;
+        }
+        let count = targets.len();
+        tracing::info!(
+            pool = self.name,
+            name = member.name,
+            addresses = count,
+            "looked up"
+        );
+        inside.found.insert(member.name.clone(), targets);
+        drop(inside);
+        let roster = self.roster.load_full();
+        self.fill(roster.options.clone(), roster.strategy.clone());
     }
 
     /// Its name in the configuration.
@@ -112,62 +155,65 @@ impl Pool {
 
     /// Everyone in it, ready or not, in the order of the configuration.
     pub fn members(&self) -> Vec<Arc<Backend>> {
-        self.lock().clone()
+        self.lock().members.clone()
     }
 
     /// The member of this name.
     pub fn member(&self, name: &str) -> Option<Arc<Backend>> {
-        self.lock().iter().find(|b| b.name() == name).cloned()
+        let inside = self.lock();
+        inside.members.iter().find(|b| b.name() == name).cloned()
     }
 
-    fn fill(&self, options: Arc<Options>, tls: Option<tls::Connector>) {
-        let mut members = self.lock();
-        let old = std::mem::take(&mut *members);
-        for member in &options.members {
-            let known = old
-                .iter()
-                .find(|b| b.is_for(member) && !members.iter().any(|m| Arc::ptr_eq(m, b)));
-            members.push(match known {
+    /// Puts the members into the pool that the options tell of: those that are there stay who they are.
+    fn fill(&self, options: Arc<Options>, strategy: Arc<dyn Strategy>) {
+        let mut inside = self.lock();
+        let old = std::mem::take(&mut inside.members);
+        for member in &resolve::expanded(&options, &inside.found) {
+            let is_new = |b: &&Arc<Backend>| !inside.members.iter().any(|m| Arc::ptr_eq(m, b));
+            let known = old.iter().filter(is_new).find(|b| b.is_for(member));
+            let backend = match known {
                 Some(backend) => {
-                    backend.take_up(member, &options, tls.as_ref());
+                    backend.take_up(member, &options, inside.tls.as_ref());
                     backend.clone()
                 }
                 None => {
                     let home = self.own.clone();
-                    Arc::new(Backend::new(member, &options, tls.as_ref(), home))
+                    Arc::new(Backend::new(member, &options, inside.tls.as_ref(), home))
                 }
-            });
+            };
+            inside.members.push(backend);
         }
-        self.roster
-            .store(Arc::new(Roster::of(options, &members, Tick::now())));
-        drop(members);
+        let roster = Roster::with(options, strategy, &inside.members, Tick::now());
+        self.roster.store(Arc::new(roster));
+        drop(inside);
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
         self.serve_queue();
     }
 
     /// Finds out anew who is ready: called where something changed that decides about it.
     pub(crate) fn refresh(&self) {
-        let members = self.lock();
+        let inside = self.lock();
         let before = self.roster.load();
         let now = Tick::now();
-        for backend in members.iter() {
+        for backend in &inside.members {
             if backend.pass_time(now) {
                 backend.log_state(self);
             }
         }
-        let roster = before.next(&members, now);
+        let roster = before.next(&inside.members, now);
         roster.log_change(&self.name, &before);
         self.roster.store(Arc::new(roster));
-        drop(members);
+        drop(inside);
         self.serve_queue();
     }
 
     /// Ejects a backend that fails, if the others suffice. Under the lock, so that two of them cannot both be the last.
     fn eject(&self, backend: &Backend, fault: health::Fault, options: &health::Options) {
-        let members = self.lock();
-        let census = health::Census::of(&members);
+        let inside = self.lock();
+        let census = health::Census::of(&inside.members);
         let may = backend.is_ready() && census.may_eject(fault, &options.panic);
         let is_ejected = may && backend.eject(fault, &options.passive);
-        drop(members);
+        drop(inside);
         if is_ejected {
             backend.log_state(self);
             self.refresh();
@@ -185,9 +231,9 @@ impl Pool {
         roster
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Backend>>> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         // A list that somebody panicked beside is still a list.
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(count: &AtomicU64) {
@@ -223,7 +269,15 @@ pub struct Update {
 impl Update {
     /// Tells it.
     pub fn apply(self) {
-        self.pool.fill(Arc::new(self.options), self.tls);
+        let (pool, options) = (self.pool, self.options);
+        pool.budget.set_percent(options.retry.budget);
+        let mut inside = pool.lock();
+        inside.tls = self.tls;
+        let is_there = |name: &String| options.members.iter().any(|m| m.name == *name);
+        inside.found.retain(|name, _| is_there(name));
+        drop(inside);
+        let strategy = options.strategy.build();
+        pool.fill(Arc::new(options), strategy);
     }
 }
 

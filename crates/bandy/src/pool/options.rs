@@ -1,11 +1,12 @@
 //! What a pool was told: the value that a configuration's `[pool.NAME]` and the command line both become.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::health;
 use super::strategy::Choice;
-use crate::endpoint::{Carries, Endpoint, Scheme};
+use crate::endpoint::{Carries, Endpoint, Host, Scheme};
 use crate::http::client::Version;
 use crate::net::tls::ClientTls;
 use crate::wire::proxy;
@@ -35,6 +36,8 @@ pub struct Options {
     pub hedge: Option<Duration>,
     /// How long a backend that came back takes to its full weight.
     pub slow_start: Option<Duration>,
+    /// The name server that is asked for backends' names; `None` is the system's.
+    pub resolver: Option<SocketAddr>,
     /// Which version of HTTP backends are asked in; `None` is what they offer in the TLS handshake, else HTTP/1.1.
     pub http: Option<Version>,
     /// Connections to backends begin with whom they bring (the PROXY protocol).
@@ -44,9 +47,14 @@ pub struct Options {
 /// A backend as it was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Where it is.
+    /// Where it is. A host that is a name stands for a backend at each of its addresses.
     pub endpoint: Endpoint,
-    /// What the admin endpoint, logs and sticky cookies call it.
+    /// Whether the host is the name of a service, for which the DNS has hosts and ports (SRV; RFC 2782). The port means
+    /// nothing then.
+    pub is_srv: bool,
+    /// Of what a name stands for: the address. Nobody writes it.
+    pub address: Option<SocketAddr>,
+    /// What reports, logs and sticky cookies call it.
     pub name: String,
     /// Its share of the work, beside the others' weights.
     pub weight: u32,
@@ -98,10 +106,27 @@ impl Member {
         Member {
             name: endpoint.to_string(),
             endpoint,
+            is_srv: false,
+            address: None,
             weight: 1,
             max: None,
         }
     }
+}
+
+impl Member {
+    /// The name that is to be looked up, if there is one. `localhost` is this machine, and there is nothing to look up.
+    pub fn host_to_resolve(&self) -> Option<&str> {
+        match self.endpoint.host()? {
+            Host::Name(name) if self.is_srv || !is_this_machine(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+fn is_this_machine(name: &str) -> bool {
+    // RFC 6761, section 6.3.
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 impl Options {
@@ -122,6 +147,7 @@ impl Options {
             sticky: None,
             hedge: None,
             slow_start: None,
+            resolver: None,
             http: None,
             proxy_protocol: None,
         }

@@ -225,13 +225,10 @@ fn look(meter: &Meter, limits: &Limits, now: Instant) -> std::result::Result<Ins
         next = next.min(now + left);
     }
     if let Some(wake) = meter.wake() {
-        next = next.min(now + wake.remaining() + TICK);
+        next = next.min(now + wake.remaining() + Tick::STEP);
     }
     Ok(next)
 }
-
-/// The coarse clock's step: a look any earlier finds it where it was.
-const TICK: Duration = Duration::from_millis(4);
 
 /// What a conversation's line in the log says. Logs when dropped.
 struct Record {

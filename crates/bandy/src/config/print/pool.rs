@@ -8,6 +8,7 @@ use crate::http::client::Version;
 use crate::net::tls::{ClientTls, Identity};
 use crate::pool::health::{self, Check, Expect, Panic, Passive, Probe, Rules};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
+use crate::pool::strategy::Choice;
 use crate::services::balance;
 
 /// `[pool.NAME]`, every default written out.
@@ -25,6 +26,7 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         sticky,
         hedge,
         slow_start,
+        resolver,
         http,
         proxy_protocol,
     } = pool;
@@ -33,6 +35,11 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         root.set(&path, data, Origin::Nowhere);
     };
     set(&["strategy"], strategy.as_str().into());
+    if let Choice::ConsistentHash { key, load } = strategy {
+        set(&["key"], key.to_string().into());
+        let load = (*load > 0).then(|| percent(*load));
+        set(&["load"], load.unwrap_or_else(|| "none".into()));
+    }
     let members = members.iter().map(member);
     set(&["backend"], Data::List(members.collect()));
     write_health(health, &mut set);
@@ -55,6 +62,9 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
     }
     set(&["hedge"], or_none(*hedge));
     set(&["slow_start"], or_none(*slow_start));
+    if let Some(address) = resolver {
+        set(&["resolver"], address.to_string().into());
+    }
     match http {
         Some(Version::Http1) => set(&["http"], "1.1".into()),
         Some(Version::Http2) => set(&["http"], "2".into()),
@@ -82,6 +92,9 @@ pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&
 fn member(member: &Member) -> Value {
     let Member {
         endpoint,
+        is_srv,
+        // Nobody writes it.
+        address: _,
         name,
         weight,
         max,
@@ -89,7 +102,9 @@ fn member(member: &Member) -> Value {
     let url = endpoint.to_string();
     let mut table = Table::default();
     let mut set = |key: &str, data: Data| table.set(&[key], data, Origin::Nowhere);
-    if *name != url {
+    let host = endpoint.host().map(ToString::to_string).unwrap_or_default();
+    let usual = if *is_srv { &host } else { &url };
+    if name != usual {
         set("name", name.as_str().into());
     }
     if *weight != 1 {
@@ -98,11 +113,17 @@ fn member(member: &Member) -> Value {
     if let Some(max) = max {
         set("max", number(*max));
     }
-    if table.0.is_empty() {
+    if table.0.is_empty() && !is_srv {
         return Value::new(url, Origin::Nowhere);
     }
     let mut with_url = Table::default();
-    with_url.set(&["url"], url, Origin::Nowhere);
+    match is_srv {
+        false => with_url.set(&["url"], url, Origin::Nowhere),
+        true => {
+            with_url.set(&["srv"], host, Origin::Nowhere);
+            with_url.set(&["scheme"], endpoint.scheme().as_str(), Origin::Nowhere);
+        }
+    }
     with_url.0.extend(table.0);
     Value::new(Data::Table(with_url), Origin::Nowhere)
 }

@@ -252,7 +252,7 @@ impl Sending<'_> {
             self.written = written;
             self.stall = Some(Tick::after(self.limits.send));
         }
-        match self.wire.watch(self.stall) {
+        match self.wire.watch_too(self.stall) {
             Watched::Waiting => Poll::Pending,
             Watched::Past => {
                 let act = format!("writing to {}", self.wire.conn.peer());

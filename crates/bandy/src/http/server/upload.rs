@@ -115,7 +115,7 @@ impl Upload {
 
     /// Whether the client is fast enough.
     fn keep_pace(&mut self, wire: &Wire, limits: &HttpLimits) -> Result<()> {
-        match wire.watch(self.pace.deadline(limits)) {
+        match wire.watch_too(self.pace.deadline(limits)) {
             Watched::Waiting => Ok(()),
             Watched::Past => Err(self.pace.too_slow(limits, wire.conn.peer())),
         }

@@ -215,6 +215,20 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// As [`Wire::watch`], where the service that is polled beside may have a deadline of its own.
+    pub(super) fn watch_too(&self, deadline: Option<Tick>) -> Watched {
+        match deadline {
+            Some(at) if at.is_past() => Watched::Past,
+            Some(at) => {
+                self.conn.meter().wake_by(at);
+                Watched::Waiting
+            }
+            None => Watched::Waiting,
+        }
+    }
+}
+
 /// How a deadline stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Watched {

@@ -1,129 +1,332 @@
-//! A request to an answer.
+//! A request to an answer: another server's.
+//!
+//! [`Turn`] is one request's way: a lease, an exchange with its backend, and, where the law allows and the pool's budget
+//! pays, another. What goes on to the backend and back is in `head`, who stays with which backend in `sticky`, what is
+//! written down of it in `log`.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod attempt;
+mod head;
+mod log;
+mod rules;
+mod sticky;
+
+use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use ::http::request;
 
-use super::{Balance, key_of};
-use crate::error::{Error, Kind, Result};
-use crate::http::client::{Connection, Version};
-use crate::http::{Body, Downstream, HeaderMap, Problem, Request, Response, StatusCode, header};
-use crate::net::Phases;
-use crate::pool::{Lease, Outcome, Pool, Wanted};
+use self::attempt::{Attempt, Tried};
+use self::head::Client;
+use self::log::Record;
+pub use self::rules::{Rules, Secret};
+use super::Balance;
+use crate::error::{Error, Kind, Result, Side};
+use crate::http::upstream::{Heard, Outgoing, tunnel};
+use crate::http::{Downstream, Method, Problem, Request, Response, StatusCode, Switch};
+use crate::net::Tick;
+use crate::pool::{Backend, Lease, Options, Outcome, Pool, Wanted};
 use crate::service::Service;
 
 impl Service<Request> for Balance {
     type Out = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        match answered(&self.pool, request).await {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                tracing::warn!(pool = self.pool.name(), "{error}");
-                Ok(Problem::new(status_of(error.kind())).into())
+        let (parts, body) = request.into_parts();
+        let downstream = body.downstream().cloned();
+        let downstream = downstream.or_else(|| parts.extensions.get::<Downstream>().cloned());
+        let may_repeat = is_idempotent(&parts.method);
+        let turn = Turn {
+            pool: &self.pool,
+            rules: &self.rules,
+            options: self.pool.options(),
+            client: Client::of(&parts, downstream.as_ref(), &self.rules),
+            upgrades: head::upgrades(&parts) && body.is_empty(),
+            may_repeat,
+            started: Instant::now(),
+            began: Tick::now(),
+            parts,
+            downstream,
+        };
+        turn.run(Outgoing::new(body, may_repeat)).await
+    }
+}
+
+/// Whether asking twice comes to the same as asking once (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}
+
+/// One request on its way.
+struct Turn<'a> {
+    pool: &'a Arc<Pool>,
+    rules: &'a Arc<Rules>,
+    options: Arc<Options>,
+    parts: request::Parts,
+    downstream: Option<Downstream>,
+    client: Client,
+    /// It offers another protocol.
+    upgrades: bool,
+    may_repeat: bool,
+    started: Instant,
+    began: Tick,
+}
+
+/// How a backend came to be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    Strategy,
+    Cookie,
+    /// Another one failed before.
+    Retry,
+    /// Another one was slow.
+    Hedge,
+}
+
+impl Turn<'_> {
+    async fn run(self, body: Outgoing) -> Result<Response> {
+        self.pool.budget().deposit();
+        match self.tries(body).await {
+            Ok((tried, chosen, retries)) => Ok(self.answer(tried, chosen, retries)),
+            // What the client did wrong is told by whoever talks with it.
+            Err(Unanswered::Failed(error)) if error.side() == Side::Downstream => Err(error),
+            Err(unanswered) => {
+                let (status, detail) = unanswered.explained();
+                let (Unanswered::Failed(error) | Unanswered::NoLease(error)) = unanswered;
+                tracing::warn!(pool = self.pool.name(), %error, "a request failed");
+                if self.rules.log {
+                    self.record(status).failed(&error);
+                }
+                Ok(Problem::new(status).detail(detail).response())
             }
         }
     }
-}
 
-fn status_of(kind: Kind) -> StatusCode {
-    match kind {
-        Kind::Overload => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::BAD_GATEWAY,
-    }
-}
-
-async fn answered(pool: &Pool, mut request: Request) -> Result<Response> {
-    pool.budget().deposit();
-    let peer = Downstream::of(&request).map(Downstream::peer);
-    let wanted = Wanted {
-        key: peer.and_then(key_of),
-        ..Wanted::default()
-    };
-    let lease = match pool.lease(wanted).await {
-        Err(error) if error.kind() == Kind::NotConnected => {
-            tracing::warn!(pool = pool.name(), "{error}");
-            return Ok(Problem::new(StatusCode::SERVICE_UNAVAILABLE).into());
+    /// Asks backends until one answers, or no more may be asked.
+    async fn tries(
+        &self,
+        mut body: Outgoing,
+    ) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
+        let sticky = self.options.sticky.as_ref();
+        let stuck =
+            sticky.and_then(|sticky| sticky::named(self.pool, sticky, self.rules, &self.parts));
+        let key = self
+            .rules
+            .key(&self.options.strategy, &self.parts, &self.client);
+        let mut avoid: Vec<Arc<Backend>> = Vec::new();
+        let mut retries = 0;
+        let mut last = None;
+        loop {
+            let wanted = Wanted {
+                key,
+                avoid: &avoid,
+                stick: stuck.as_ref().map(|backend| backend.name()),
+            };
+            let lease = match (self.pool.lease(wanted).await, last.take()) {
+                (Ok(lease), _) => lease,
+                (Err(_), Some(error)) => return Err(Unanswered::Failed(error)),
+                (Err(error), None) => return Err(Unanswered::NoLease(error)),
+            };
+            let chosen = match &stuck {
+                _ if retries > 0 => Chosen::Retry,
+                Some(stuck) if Arc::ptr_eq(stuck, lease.backend()) => Chosen::Cookie,
+                _ => Chosen::Strategy,
+            };
+            let backend = lease.backend().clone();
+            let attempt = Attempt::new(self, lease);
+            let failed = match self.options.hedge {
+                Some(after) if self.may_repeat && body.is_nothing() => {
+                    match self.hedged(attempt, after, key).await {
+                        Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
+                        Ok((tried, false)) => return Ok((tried, chosen, retries)),
+                        Err(failed) => failed,
+                    }
+                }
+                _ => match attempt.run(body).await {
+                    Ok(tried) => return Ok((tried, chosen, retries)),
+                    Err(failed) => failed,
+                },
+            };
+            let (failed, back) = failed;
+            body = back;
+            let may_retry = (!failed.sent || self.may_repeat)
+                && failed.error.side() != Side::Downstream
+                && retries < self.options.retry.times
+                && self.has_time()
+                && body.rewind()
+                && self.pool.budget().withdraw();
+            if !may_retry {
+                return Err(Unanswered::Failed(failed.error));
+            }
+            tracing::debug!(pool = self.pool.name(), error = %failed.error, "trying another backend");
+            last = Some(failed.error);
+            retries += 1;
+            avoid.push(backend);
         }
-        other => other?,
-    };
-    without_hops(request.headers_mut());
-    let began = Instant::now();
-    let conn = lease.backend().connect(&mut Phases::default()).await;
-    let conn = conn.inspect_err(|_| lease.report(Outcome::NotConnected))?;
-    let version = lease.backend().http().unwrap_or(Version::Http1);
-    let sent = async {
-        let mut connection = Connection::open(conn, Some(version)).await?;
-        let response = connection.send(request).await?;
-        Ok::<_, Error>((connection, response))
-    };
-    let (connection, response) = sent.await.inspect_err(|_| lease.report(Outcome::Broken))?;
-    lease.report(match response.status().is_server_error() {
-        true => Outcome::ServerError(began.elapsed()),
-        false => Outcome::Done(began.elapsed()),
-    });
-    let (mut parts, body) = response.into_parts();
-    without_hops(&mut parts.headers);
-    let body = Leased {
-        body,
-        _connection: connection,
-        _lease: lease,
-    };
-    Ok(Response::from_parts(parts, Body::stream(body)))
+    }
+
+    /// Asks; and where no answer came for a while, asks another too. Whether it was that one that answered.
+    async fn hedged(
+        &self,
+        first: Attempt<'_>,
+        after: std::time::Duration,
+        key: Option<crate::pool::Key>,
+    ) -> std::result::Result<(Tried, bool), attempt::Failure> {
+        let avoid = [first.backend().clone()];
+        let mut first = Box::pin(first.run(Outgoing::nothing()));
+        if let Ok(done) = tokio::time::timeout(after, first.as_mut()).await {
+            return done.map(|tried| (tried, false));
+        }
+        let wanted = Wanted {
+            key,
+            avoid: &avoid,
+            stick: None,
+        };
+        let second = match self.pool.try_lease(wanted) {
+            Ok(Some(lease))
+                if !Arc::ptr_eq(lease.backend(), &avoid[0]) && self.pool.budget().withdraw() =>
+            {
+                Attempt::new(self, lease)
+            }
+            _ => return first.await.map(|tried| (tried, false)),
+        };
+        let second = Box::pin(second.run(Outgoing::nothing()));
+        use futures_util::future::{Either, select};
+        // Whoever fails first leaves it to the other.
+        match select(first, second).await {
+            Either::Left((Ok(tried), _)) => Ok((tried, false)),
+            Either::Left((Err(_), second)) => second.await.map(|tried| (tried, true)),
+            Either::Right((Ok(tried), _)) => Ok((tried, true)),
+            Either::Right((Err(_), first)) => first.await.map(|tried| (tried, false)),
+        }
+    }
+
+    fn has_time(&self) -> bool {
+        let total = self.options.deadlines.total;
+        total.is_none_or(|total| !self.began.plus(total).is_past())
+    }
+
+    /// The answer as it goes to the client.
+    fn answer(&self, tried: Tried, chosen: Chosen, retries: u32) -> Response {
+        let latency = tried.latency;
+        let status = match &tried.heard {
+            Heard::Answer(answer) | Heard::Switch(answer, ..) => answer.status(),
+        };
+        let lease = tried.lease;
+        lease.report(match status.is_server_error() {
+            true => Outcome::ServerError(latency),
+            false => Outcome::Done(latency),
+        });
+        let record = self.rules.log.then(|| {
+            let mut record = self.record(status);
+            record.backend(lease.backend(), chosen, retries, tried.connected, latency);
+            record
+        });
+        let cookie = self.options.sticky.as_ref();
+        let cookie = cookie.and_then(|sticky| {
+            sticky::cookie(
+                self.pool,
+                sticky,
+                self.rules,
+                &self.parts,
+                lease.backend(),
+                chosen,
+            )
+        });
+        let mut response = match tried.heard {
+            Heard::Switch(answer, upstream, first) => {
+                let mut response = Switch::to(move |conn| async move {
+                    let ended = tunnel(conn, upstream, first).await;
+                    drop((lease, record));
+                    ended
+                });
+                *response.headers_mut() = answer.into_parts().0.headers;
+                response
+            }
+            Heard::Answer(mut answer) => {
+                ended(answer.body_mut(), lease, record);
+                answer
+            }
+        };
+        if let Some(cookie) = cookie {
+            let fields = response.headers_mut();
+            fields.append(crate::http::header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    fn record(&self, status: StatusCode) -> Record {
+        Record::new(self.pool, &self.parts, &self.client, status, self.started)
+    }
 }
 
-/// Removes what is for the next hop only (RFC 9110, section 7.6.1).
-fn without_hops(fields: &mut HeaderMap) {
-    let named: Vec<String> = fields
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| name != "host")
-        .collect();
-    for name in named {
-        fields.remove(name);
+/// Keeps the lease, and what is written down, until the answer's body has ended.
+fn ended(body: &mut crate::http::Body, lease: Lease, record: Option<Record>) {
+    use crate::http::upstream::End;
+    if !body.is_upstream() {
+        if let Some(mut record) = record {
+            record.ended(&End::Whole, body.len_hint().unwrap_or(0));
+        }
+        return;
     }
-    for name in [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    ] {
-        fields.remove(name);
-    }
+    body.on_end(Box::new(move |end, bytes| {
+        if let End::Broken(error) = &end {
+            if error.side() == Side::Upstream {
+                lease.report(Outcome::Broken);
+            }
+            tracing::warn!(backend = lease.backend().name(), %error, "an answer broke off");
+        }
+        if let Some(mut record) = record {
+            record.ended(&end, bytes);
+        }
+    }));
 }
 
-/// An answer's body, and what must live as long.
-struct Leased {
-    body: Body,
-    _connection: Connection,
-    _lease: Lease,
+/// Why there is no answer.
+enum Unanswered {
+    /// No backend was ready, or had room.
+    NoLease(Error),
+    /// The last try failed.
+    Failed(Error),
 }
 
-impl http_body::Body for Leased {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Unanswered {
+    /// What a client is told: whose side it was, and nothing of what is inside.
+    fn explained(&self) -> (StatusCode, &'static str) {
+        let error = match self {
+            Unanswered::NoLease(error) if error.kind() == Kind::Overload => {
+                let detail = "upstream: all servers behind this one are busy";
+                return (StatusCode::SERVICE_UNAVAILABLE, detail);
+            }
+            Unanswered::NoLease(_) => {
+                let detail = "upstream: no server behind this one is ready";
+                return (StatusCode::SERVICE_UNAVAILABLE, detail);
+            }
+            Unanswered::Failed(error) => error,
+        };
+        match (error.side(), error.kind()) {
+            (Side::Local, _) => (
+                StatusCode::BAD_GATEWAY,
+                "local: this server could not pass the request on",
+            ),
+            (_, Kind::TimedOut) => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream: the server behind this one did not answer in time",
+            ),
+            (_, Kind::NotConnected | Kind::NotResolved | Kind::Tls | Kind::Untrusted) => (
+                StatusCode::BAD_GATEWAY,
+                "upstream: the server behind this one cannot be reached",
+            ),
+            (_, Kind::Closed) => (
+                StatusCode::BAD_GATEWAY,
+                "upstream: the server behind this one closed the connection without an answer",
+            ),
+            _ => (
+                StatusCode::BAD_GATEWAY,
+                "upstream: the server behind this one gave no answer that can be understood",
+            ),
+        }
     }
 }

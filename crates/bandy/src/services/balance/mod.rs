@@ -6,7 +6,7 @@
 
 mod connecting;
 mod datagram;
-mod http;
+pub mod http;
 mod message;
 mod names;
 mod stream;
@@ -35,6 +35,7 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub struct Balance {
     pool: Arc<Pool>,
+    rules: Arc<http::Rules>,
 }
 
 impl Balance {
@@ -48,7 +49,16 @@ impl Balance {
 
     /// A service whose answers are this pool's.
     pub fn of(pool: Arc<Pool>) -> Balance {
-        Balance { pool }
+        Balance {
+            pool,
+            rules: Arc::default(),
+        }
+    }
+
+    /// The same, which passes requests and answers on by these rules.
+    pub fn rules(mut self, rules: http::Rules) -> Balance {
+        self.rules = Arc::new(rules);
+        self
     }
 }
 

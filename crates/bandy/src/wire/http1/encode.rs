@@ -48,7 +48,7 @@ pub fn write_response_head(
     }
     let upgrades = framing.may_upgrade && fields.contains_key(UPGRADE);
     let stated = framing.stated_length(fields);
-    write_fields(out, fields, [(UPGRADE, upgrades)]);
+    write_fields(out, fields, [(UPGRADE, upgrades)], |_| true);
     write_length(out, stated);
     write_connection(
         out,
@@ -75,6 +75,26 @@ pub fn write_request_head(
     length: Length,
     connection: Connection,
 ) {
+    write_request_head_with(
+        out,
+        (method, target),
+        fields,
+        (length, connection),
+        |_| true,
+        |_| {},
+    );
+}
+
+/// As [`write_request_head`], for who passes a request on: only the fields of which `passes` says so are written, and
+/// behind them `more` writes its own, in whole lines.
+pub fn write_request_head_with(
+    out: &mut Vec<u8>,
+    (method, target): (&str, &str),
+    fields: &HeaderMap,
+    (length, connection): (Length, Connection),
+    passes: impl Fn(&HeaderName) -> bool,
+    more: impl FnOnce(&mut Vec<u8>),
+) {
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
@@ -82,10 +102,12 @@ pub fn write_request_head(
     let upgrades = connection == Connection::Upgrade && fields.contains_key(UPGRADE);
     let wants_trailers = fields.contains_key(TE) && fields::wants_trailers(fields);
     // First, as RFC 9110 (section 7.2) asks.
-    for host in fields.get_all(HOST) {
+    for host in fields.get_all(HOST).iter().filter(|_| passes(&HOST)) {
         write_field(out, b"host", host.as_bytes());
     }
-    write_fields(out, fields, [(UPGRADE, upgrades), (HOST, false)]);
+    let rules = [(UPGRADE, upgrades), (HOST, false)];
+    write_fields(out, fields, rules, passes);
+    more(out);
     if wants_trailers {
         write_field(out, b"te", b"trailers");
     }
@@ -145,6 +167,7 @@ fn write_fields<const N: usize>(
     out: &mut Vec<u8>,
     fields: &HeaderMap,
     rules: [(HeaderName, bool); N],
+    passes: impl Fn(&HeaderName) -> bool,
 ) {
     let named: Vec<HeaderName> = fields::named_by_connection(fields).collect();
     for (name, value) in fields {
@@ -152,7 +175,8 @@ fn write_fields<const N: usize>(
         let is_written = rule.map_or_else(
             || {
                 let is_named = !named.is_empty() && named.contains(name);
-                *name != CONTENT_LENGTH && !is_hop_by_hop(name.as_str()) && !is_named
+                let is_framing = *name == CONTENT_LENGTH || is_hop_by_hop(name.as_str());
+                !is_framing && !is_named && passes(name)
             },
             |(_, is_written)| *is_written,
         );

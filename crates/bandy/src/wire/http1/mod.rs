@@ -58,7 +58,7 @@ mod trailers;
 pub use body::{BodyDecoder, Step};
 pub use encode::{
     CHUNK_TAIL, CONTINUE, Connection, write_chunk_head, write_last_chunk, write_request_head,
-    write_response_head,
+    write_request_head_with, write_response_head,
 };
 pub use fields::{is_forbidden_trailer, is_hop_by_hop, strip_hop_by_hop};
 pub use framing::Framing;

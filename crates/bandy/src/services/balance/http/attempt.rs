@@ -1,0 +1,248 @@
+//! One try: a connection to a leased backend, and an exchange on it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::http::Version;
+
+use super::{Turn, head};
+use crate::error::{Error, Kind, Result, Side};
+use crate::http::client;
+use crate::http::upstream::{self, Alarm, Ask, Exchange, Failed, Heard, Keep, Outgoing, Times, h2};
+use crate::net::{Conn, Phases, Tick};
+use crate::pool::{Backend, Lease, Outcome};
+use crate::wire::http1::Asked;
+
+/// Connections to one backend that are kept on one event loop while nobody needs them.
+const KEPT: usize = 512;
+/// The longest silence inside an answer's body.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A try that was not made yet.
+pub(super) struct Attempt<'a> {
+    turn: &'a Turn<'a>,
+    lease: Lease,
+    times: Times,
+}
+
+/// What came of a try.
+pub(super) struct Tried {
+    pub(super) heard: Heard,
+    pub(super) lease: Lease,
+    /// How long connecting took; `None` on a connection that stood already.
+    pub(super) connected: Option<Duration>,
+    /// From the request to the head of its answer, connecting included.
+    pub(super) latency: Duration,
+}
+
+pub(super) type Failure = (Failed, Outgoing);
+
+/// What a request goes over.
+enum Way {
+    Http1(Conn),
+    Http2(h2::Line),
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(turn: &'a Turn<'a>, lease: Lease) -> Attempt<'a> {
+        let deadlines = &turn.options.deadlines;
+        let per_try = deadlines.per_try.map(Tick::after);
+        let total = deadlines.total.map(|total| turn.began.plus(total));
+        let head_by = match (per_try, total) {
+            (Some(one), Some(all)) => Some(one.min(all)),
+            (one, all) => one.or(all),
+        };
+        Attempt {
+            turn,
+            lease,
+            times: Times {
+                head_by,
+                silence: Some(SILENCE),
+            },
+        }
+    }
+
+    pub(super) fn backend(&self) -> &Arc<Backend> {
+        self.lease.backend()
+    }
+
+    /// Makes the try. How a failure came about is reported to the backend's health.
+    pub(super) async fn run(self, mut body: Outgoing) -> std::result::Result<Tried, Failure> {
+        let started = Instant::now();
+        if let Some(way) = self.standing() {
+            match self.ask(way, body).await {
+                Ok(heard) => return Ok(self.tried(heard, None, started)),
+                Err((failed, mut back)) => {
+                    // It was closed while nobody used it: that says nothing of the backend.
+                    let is_stale = !failed.heard && failed.error.kind() == Kind::Closed;
+                    let may_repeat = self.turn.may_repeat || !failed.sent;
+                    let goes_on = is_stale
+                        && failed.error.side() == Side::Upstream
+                        && may_repeat
+                        && back.rewind()
+                        && self.turn.pool.budget().withdraw();
+                    if !goes_on {
+                        self.report(&failed.error);
+                        return Err((failed, back));
+                    }
+                    body = back;
+                }
+            }
+        }
+        let way = match self.connect().await {
+            Ok(way) => way,
+            Err(error) => {
+                self.lease.report(Outcome::NotConnected);
+                let failed = Failed {
+                    error,
+                    sent: false,
+                    heard: false,
+                };
+                return Err((failed, body));
+            }
+        };
+        let connected = started.elapsed();
+        match self.ask(way, body).await {
+            Ok(heard) => Ok(self.tried(heard, Some(connected), started)),
+            Err((failed, body)) => {
+                self.report(&failed.error);
+                Err((failed, body))
+            }
+        }
+    }
+
+    fn tried(self, heard: Heard, connected: Option<Duration>, started: Instant) -> Tried {
+        Tried {
+            heard,
+            lease: self.lease,
+            connected,
+            latency: started.elapsed(),
+        }
+    }
+
+    fn report(&self, error: &Error) {
+        if error.side() == Side::Upstream {
+            self.lease.report(match error.kind() {
+                Kind::TimedOut => Outcome::TimedOut,
+                _ => Outcome::Broken,
+            });
+        }
+    }
+
+    /// A connection that stands, if there is one.
+    fn standing(&self) -> Option<Way> {
+        let backend = self.backend();
+        let http = backend.http();
+        if may_be_http2(backend, http)
+            && let Some(line) = h2::take(backend.id())
+        {
+            return Some(Way::Http2(line));
+        }
+        match http {
+            Some(client::Version::Http2) => None,
+            _ => upstream::take(backend.id()).map(Way::Http1),
+        }
+    }
+
+    async fn connect(&self) -> Result<Way> {
+        let backend = self.backend();
+        let keep = self.keep();
+        let mut phases = Phases::default();
+        let connecting = async {
+            if backend.http() == Some(client::Version::Http2) {
+                let line = h2::take_or_open(keep, backend.connect(&mut phases)).await?;
+                return Ok(Way::Http2(line));
+            }
+            let conn = backend.connect(&mut phases).await?;
+            match conn.tls().and_then(|tls| tls.alpn.as_deref()) {
+                Some("h2") => Ok(Way::Http2(h2::open(conn, keep).await?)),
+                _ => Ok(Way::Http1(conn)),
+            }
+        };
+        let left = self.times.head_by.map(Tick::remaining);
+        match tokio::time::timeout(left.unwrap_or(FOREVER), connecting).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                let act = format!("connecting to {}", backend.endpoint());
+                let error = Error::new(Kind::TimedOut, Side::Upstream, act);
+                Err(error.because("the request's time is over"))
+            }
+        }
+    }
+
+    fn keep(&self) -> Keep {
+        Keep {
+            backend: self.backend().id(),
+            idle: self.turn.options.deadlines.keep,
+            at_most: KEPT,
+        }
+    }
+
+    async fn ask(&self, way: Way, body: Outgoing) -> std::result::Result<Heard, Failure> {
+        let turn = self.turn;
+        match way {
+            Way::Http1(conn) => {
+                let ask = Ask {
+                    asked: Asked::by(turn.parts.method.as_str()),
+                    expects_continue: head::expects_continue(&turn.parts) && !body.is_whole(),
+                };
+                let length = body.length();
+                // The task of a conversation over HTTP/1.1 polls the service itself.
+                let is_same_task = turn.parts.version < Version::HTTP_2;
+                let alarm = Alarm::new(turn.downstream.as_ref(), is_same_task);
+                let exchange = Exchange::new(conn, self.keep(), ask, body, alarm, self.times);
+                let heard = exchange
+                    .run(|out| head::write(out, turn, length, ask.expects_continue))
+                    .await?;
+                match heard {
+                    Heard::Switch(..) if !turn.upgrades => Err(nothing(unasked())),
+                    heard => Ok(heard),
+                }
+            }
+            Way::Http2(_) if turn.upgrades => Err((
+                Failed {
+                    error: Error::new(Kind::Usage, Side::Local, "switching the protocol")
+                        .because("the backend speaks HTTP/2")
+                        .hint("write `http = \"1.1\"` in its pool"),
+                    sent: true,
+                    heard: false,
+                },
+                body,
+            )),
+            Way::Http2(line) => {
+                let is_secure = self.backend().endpoint().scheme().is_secure();
+                let request = match head::absolute(turn, is_secure) {
+                    Ok(request) => request,
+                    Err(error) => return Err(nothing(error)),
+                };
+                line.ask(request, body, Alarm::new(None, false), self.times)
+                    .await
+            }
+        }
+    }
+}
+
+/// What cannot be tried again.
+fn nothing(error: Error) -> Failure {
+    let failed = Failed {
+        error,
+        sent: true,
+        heard: true,
+    };
+    (failed, Outgoing::spent())
+}
+
+fn unasked() -> Error {
+    Error::new(Kind::Protocol, Side::Upstream, "reading an answer")
+        .because("the backend switched to a protocol that nobody asked for")
+}
+
+fn may_be_http2(backend: &Backend, http: Option<client::Version>) -> bool {
+    match http {
+        Some(version) => version == client::Version::Http2,
+        None => backend.endpoint().scheme().is_secure(),
+    }
+}
+
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,0 +1,374 @@
+//! A request's head on its way to a backend: what is taken out, what is said beside.
+
+use std::cell::Cell;
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use ::http::request;
+
+use super::{Rules, Turn};
+use crate::error::{Error, Kind, Result, Side};
+use crate::http::{Downstream, HeaderMap, HeaderName, HeaderValue, header};
+use crate::wire::http1::{Connection, Length, strip_hop_by_hop, write_request_head_with};
+
+/// Who asks, as far as can be believed.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    /// Behind trusted hops: what the first of them that is not trusted was.
+    pub(super) ip: Option<IpAddr>,
+    /// Whether what the peer says of others is believed.
+    is_trusted: bool,
+    is_secure: bool,
+    /// `None`: it comes with the request.
+    id: Option<[u64; 2]>,
+}
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+const FORWARDED_HOST: &str = "x-forwarded-host";
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+impl Client {
+    pub(super) fn of(
+        parts: &request::Parts,
+        downstream: Option<&Downstream>,
+        rules: &Rules,
+    ) -> Client {
+        let ip = downstream
+            .and_then(Downstream::ip)
+            .map(|ip| ip.to_canonical());
+        let is_trusted = is_trusted(ip, rules);
+        let has_id = is_trusted && parts.headers.contains_key(REQUEST_ID);
+        Client {
+            ip: match is_trusted {
+                true => first_untrusted(&parts.headers, rules).or(ip),
+                false => ip,
+            },
+            is_trusted,
+            is_secure: downstream.is_some_and(Downstream::is_secure),
+            id: (rules.request_id && !has_id).then(next_id),
+        }
+    }
+
+    /// The request's id, if it has one.
+    pub(super) fn id(&self, fields: &HeaderMap) -> Option<String> {
+        match self.id {
+            Some([high, low]) => Some(format!("{high:016x}{low:016x}")),
+            None => text(fields.get(REQUEST_ID)?).map(str::to_owned),
+        }
+    }
+}
+
+fn is_trusted(ip: Option<IpAddr>, rules: &Rules) -> bool {
+    !rules.trust.is_empty()
+        && ip.is_some_and(|ip| rules.trust.iter().any(|range| range.contains(ip)))
+}
+
+/// The last address in X-Forwarded-For that is nobody's whom we trust: each hop appends whom it heard from.
+fn first_untrusted(fields: &HeaderMap, rules: &Rules) -> Option<IpAddr> {
+    let lines: Vec<&str> = fields
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(text)
+        .collect();
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let mut last = None;
+    for hop in hops {
+        // What is no address is as far as can be believed.
+        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        last = Some(ip.to_canonical());
+        if !is_trusted(last, rules) {
+            break;
+        }
+    }
+    last
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
+}
+
+/// A number that no other request has: where it began is random.
+fn next_id() -> [u64; 2] {
+    thread_local! {
+        static NEXT: Cell<Option<[u64; 2]>> = const { Cell::new(None) };
+    }
+    let [high, low] = NEXT.get().unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        // Without randomness ids are the same after a restart, which is no harm.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        let (high, low) = bytes.split_at(8);
+        [high, low].map(|half| half.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
+    });
+    NEXT.set(Some([high, low.wrapping_add(1)]));
+    [high, low]
+}
+
+/// Whether a request of HTTP/1.1 offers another protocol (RFC 9110, section 7.8).
+pub(super) fn upgrades(parts: &request::Parts) -> bool {
+    let fields = &parts.headers;
+    parts.version == ::http::Version::HTTP_11
+        && fields.contains_key(header::UPGRADE)
+        && fields
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(text)
+            .flat_map(|value| value.split(','))
+            .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+/// Whether the client waits to be told to send the body.
+pub(super) fn expects_continue(parts: &request::Parts) -> bool {
+    let expect = parts.headers.get(header::EXPECT);
+    expect.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Writes the head as HTTP/1.1. Target and fields are as they came, but for what is for one hop, and what is said anew.
+pub(super) fn write(out: &mut Vec<u8>, turn: &Turn<'_>, length: Length, expects_continue: bool) {
+    let parts = &turn.parts;
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let connection = match turn.upgrades {
+        true => Connection::Upgrade,
+        false => Connection::KeepAlive,
+    };
+    let sets_host = turn.rules.host.is_some();
+    write_request_head_with(
+        out,
+        (parts.method.as_str(), target),
+        &parts.headers,
+        (length, connection),
+        |name| match name.as_str() {
+            "expect" => expects_continue,
+            "host" => !sets_host,
+            name => !is_said_anew(name, turn),
+        },
+        |out| said_beside(out, turn),
+    );
+}
+
+fn is_said_anew(name: &str, turn: &Turn<'_>) -> bool {
+    match name.len() {
+        9 => name == "forwarded" && (!turn.client.is_trusted || turn.rules.forwarded),
+        12 => name == REQUEST_ID && turn.client.id.is_some(),
+        15 => name == FORWARDED_FOR,
+        16 => name == FORWARDED_HOST && !turn.client.is_trusted,
+        17 => name == FORWARDED_PROTO && !turn.client.is_trusted,
+        _ => false,
+    }
+}
+
+/// Lines of fields that are ours to say.
+fn said_beside(out: &mut Vec<u8>, turn: &Turn<'_>) {
+    let (client, fields) = (&turn.client, &turn.parts.headers);
+    let peer = turn.downstream.as_ref().and_then(Downstream::ip);
+    let peer = peer.map(|ip| ip.to_canonical());
+    if let Some(host) = &turn.rules.host {
+        line(out, "host", host.as_bytes());
+    }
+    if let Some(ip) = peer {
+        out.extend_from_slice(b"x-forwarded-for: ");
+        if client.is_trusted {
+            for value in fields.get_all(FORWARDED_FOR) {
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(b", ");
+            }
+        }
+        write_ip(out, ip);
+        out.extend_from_slice(b"\r\n");
+    }
+    let proto: &[u8] = if client.is_secure { b"https" } else { b"http" };
+    if !(client.is_trusted && fields.contains_key(FORWARDED_PROTO)) {
+        line(out, FORWARDED_PROTO, proto);
+    }
+    let host = fields.get(header::HOST);
+    if let Some(host) = host
+        && !(client.is_trusted && fields.contains_key(FORWARDED_HOST))
+    {
+        line(out, FORWARDED_HOST, host.as_bytes());
+    }
+    if turn.rules.forwarded {
+        forwarded(out, turn, peer, proto, host);
+    }
+    if let Some([high, low]) = client.id {
+        out.extend_from_slice(b"x-request-id: ");
+        write_hex(out, high);
+        write_hex(out, low);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The field of RFC 7239.
+fn forwarded(
+    out: &mut Vec<u8>,
+    turn: &Turn<'_>,
+    peer: Option<IpAddr>,
+    proto: &[u8],
+    host: Option<&HeaderValue>,
+) {
+    out.extend_from_slice(b"forwarded: ");
+    if turn.client.is_trusted {
+        for value in turn.parts.headers.get_all(header::FORWARDED) {
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b", ");
+        }
+    }
+    // Writing to a Vec cannot fail.
+    let _ = match peer {
+        Some(IpAddr::V4(ip)) => write!(out, "for={ip}"),
+        Some(IpAddr::V6(ip)) => write!(out, "for=\"[{ip}]\""),
+        None => write!(out, "for=unknown"),
+    };
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(proto);
+    // The gate let it through: there is no quote in it.
+    if let Some(host) = host {
+        out.extend_from_slice(b";host=\"");
+        out.extend_from_slice(host.as_bytes());
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Every request has one: formatting by the standard library takes longer than all of its other fields.
+fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    let IpAddr::V4(ip) = ip else {
+        let _ = write!(out, "{ip}");
+        return;
+    };
+    for (at, octet) in ip.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let skipped = usize::from(octet < 100) + usize::from(octet < 10);
+        out.extend(digits.iter().skip(skipped).map(|digit| b'0' + digit));
+    }
+}
+
+fn write_hex(out: &mut Vec<u8>, number: u64) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for place in (0..16).rev() {
+        let digit = (number >> (place * 4)) & 0xf;
+        out.extend(DIGITS.get(digit as usize));
+    }
+}
+
+/// The request as HTTP/2 has it: its host in the URI, nothing of one hop.
+pub(super) fn absolute(turn: &Turn<'_>, is_secure: bool) -> Result<::http::Request<()>> {
+    let parts = &turn.parts;
+    let wrong = |why: String| {
+        Error::new(Kind::Protocol, Side::Downstream, "passing a request on").because(why)
+    };
+    let asked = parts.headers.get(header::HOST).and_then(text);
+    let host = turn.rules.host.as_deref().or(asked).unwrap_or_default();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let uri = ::http::Uri::builder()
+        .scheme(if is_secure { "https" } else { "http" })
+        .authority(host)
+        .path_and_query(target)
+        .build()
+        .map_err(|e| wrong(e.to_string()))?;
+    let mut fields = parts.headers.clone();
+    strip_hop_by_hop(&mut fields);
+    fields.remove(header::HOST);
+    fields.remove(header::EXPECT);
+    for name in [
+        FORWARDED_FOR,
+        FORWARDED_HOST,
+        FORWARDED_PROTO,
+        REQUEST_ID,
+        "forwarded",
+    ] {
+        if is_said_anew(name, turn) {
+            fields.remove(name);
+        }
+    }
+    let mut beside = Vec::new();
+    said_beside(&mut beside, turn);
+    for said in beside.split(|byte| *byte == b'\n') {
+        let said = said.strip_suffix(b"\r").unwrap_or(said);
+        let Some(colon) = said.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (name, value) = said.split_at(colon);
+        let name = HeaderName::from_bytes(name)
+            .ok()
+            .filter(|name| name != header::HOST);
+        let value = HeaderValue::from_bytes(value.get(2..).unwrap_or_default());
+        if let (Some(name), Ok(value)) = (name, value) {
+            fields.insert(name, value);
+        }
+    }
+    let mut request = ::http::Request::new(());
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = fields;
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_written_as_everybody_writes_it(ip: IpAddr) {
+            let mut out = Vec::new();
+            write_ip(&mut out, ip);
+            prop_assert_eq!(String::from_utf8_lossy(&out), ip.to_string());
+        }
+
+        #[test]
+        fn ids_have_all_their_digits(number: u64) {
+            let mut out = Vec::new();
+            write_hex(&mut out, number);
+            prop_assert_eq!(String::from_utf8_lossy(&out), format!("{number:016x}"));
+        }
+    }
+
+    fn rules(trust: &[&str]) -> Rules {
+        Rules {
+            trust: trust
+                .iter()
+                .map(|range| range.parse().expect("a range"))
+                .collect(),
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn who_asks_is_the_last_that_nobody_trusts() {
+        let rules = rules(&["10.0.0.0/8"]);
+        for (lines, ip) in [
+            (&["192.0.2.1"][..], Some("192.0.2.1")),
+            (&["203.0.113.9, 192.0.2.1, 10.0.0.3"], Some("192.0.2.1")),
+            (&["203.0.113.9", "192.0.2.1, 10.0.0.3"], Some("192.0.2.1")),
+            (&["10.0.0.2, 10.0.0.3"], Some("10.0.0.2")),
+            (&["nonsense, 10.0.0.3"], Some("10.0.0.3")),
+            (&[], None),
+        ] {
+            let mut fields = HeaderMap::new();
+            for line in lines {
+                fields.append(FORWARDED_FOR, HeaderValue::from_static(line));
+            }
+            let expected = ip.map(|ip| ip.parse().expect("an address"));
+            assert_eq!(first_untrusted(&fields, &rules), expected, "{lines:?}");
+        }
+    }
+}

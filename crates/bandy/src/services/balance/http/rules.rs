@@ -1,0 +1,50 @@
+//! What of requests and answers is passed on, as it was told.
+
+use ::http::request;
+
+use super::head::Client;
+pub use super::sticky::Secret;
+use crate::http::router::Range;
+use crate::pool::{Key, strategy::Choice};
+
+/// What of requests and answers is passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// From where X-Forwarded-* and Forwarded are believed: other balancers in front of this one.
+    pub trust: Vec<Range>,
+    /// The host that backends are asked for; without one, the one that the client asked for.
+    pub host: Option<String>,
+    /// Whether backends are told in Forwarded (RFC 7239) too.
+    pub forwarded: bool,
+    /// Whether each request has an X-Request-Id.
+    pub request_id: bool,
+    /// Whether each request has a line in the log.
+    pub log: bool,
+    /// What signs cookies. Several balancers side by side need the same.
+    pub secret: Secret,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            trust: Vec::new(),
+            host: None,
+            forwarded: false,
+            request_id: true,
+            log: false,
+            secret: Secret::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// What the strategy decides by, if it wants to know.
+    pub(super) fn key(
+        &self,
+        _strategy: &Choice,
+        _parts: &request::Parts,
+        client: &Client,
+    ) -> Option<Key> {
+        client.ip.map(Key::of_ip)
+    }
+}
