@@ -53,6 +53,9 @@ pub struct BalanceArgs {
     /// How connections are run: async, threads or sequential [default: async]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    /// Take from these addresses whom they bring: they must begin with a PROXY header; as in 10.0.0.0/8, repeatable
+    #[arg(long, value_name = "RANGE")]
+    pub proxied_from: Vec<String>,
     /// Print the configuration file that means the same, and serve nothing
     #[arg(long)]
     pub print_config: bool,
@@ -109,6 +112,9 @@ pub struct PoolOptions {
     /// For a connection to a backend [default: 5s]
     #[arg(long, value_name = "TIME")]
     pub connect: Option<String>,
+    /// Tell backends who came: v1 or v2 of the PROXY protocol; for tcp, tls, ws and wss [default: nothing]
+    #[arg(long, value_name = "VERSION")]
+    pub proxy_protocol: Option<String>,
 }
 
 /// Of backends that are asked over TLS.
@@ -186,6 +192,11 @@ fn written(args: &BalanceArgs) -> Result<Config, Error> {
         &args.limits,
         &args.http,
     );
+    if !args.proxied_from.is_empty() {
+        let origin = flag("--proxied-from");
+        let ranges = Data::texts(&args.proxied_from, &origin);
+        server.set(&["proxy_protocol"], ranges, origin);
+    }
     let root = &mut config.root;
     root.set(&["server", name], Data::Table(server), origin.clone());
     root.set(&["pool", name], Data::Table(pool(args)), origin);
@@ -211,6 +222,11 @@ fn pool(args: &BalanceArgs) -> Table {
         (&["key"], "--hash-key", &given.hash_key),
         (&["load"], "--load", &given.load),
         (&["budget"], "--budget", &given.budget),
+        (
+            &["proxy_protocol"],
+            "--proxy-protocol",
+            &given.proxy_protocol,
+        ),
         (&["tls", "ca"], "--to-ca", &upstream.to_ca),
         (
             &["tls", "server_name"],

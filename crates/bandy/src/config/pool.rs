@@ -50,8 +50,8 @@ pub(super) const BALANCE_KEYS: [&str; 2] = ["pool", "sni"];
 pub(super) struct Balanced {
     pool: String,
     at: Origin,
-    /// What comes in where it answers, and the place where that was said.
-    carries: Vec<Carries>,
+    /// Where it is listened for.
+    schemes: Vec<Scheme>,
     /// Whether it is the name in a stream's TLS that decides.
     is_by_name: bool,
 }
@@ -255,7 +255,7 @@ pub(super) fn balance<'a>(
         (Some(value), Some(name)) => walk.balances.push(Balanced {
             pool: name.to_owned(),
             at: value.origin.clone(),
-            carries: Vec::new(),
+            schemes: Vec::new(),
             is_by_name: false,
         }),
         (None, _) if !sni.is_empty() || option("sni").is_some() => {}
@@ -296,7 +296,7 @@ fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Nam
         walk.balances.push(Balanced {
             pool: pool.to_owned(),
             at: value.origin.clone(),
-            carries: Vec::new(),
+            schemes: Vec::new(),
             is_by_name: true,
         });
         let Some(name) = name else {
@@ -315,20 +315,34 @@ fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Nam
 pub(super) fn stands_on(
     walk: &mut Walk<'_>,
     before: usize,
-    carries: impl Iterator<Item = Carries> + Clone,
+    schemes: impl Iterator<Item = Scheme> + Clone,
 ) {
     for balanced in walk.balances.iter_mut().skip(before) {
-        balanced.carries.extend(carries.clone());
+        balanced.schemes.extend(schemes.clone());
     }
 }
 
 /// What is wrong with routing by name, or with a PROXY header, where this comes in.
-fn misplaced(balanced: &Balanced, pool: &Options, carries: Carries) -> Option<Diagnostic> {
+fn misplaced(balanced: &Balanced, pool: &Options, scheme: Scheme) -> Option<Diagnostic> {
+    let carries = scheme.carries();
     if balanced.is_by_name && carries != Carries::Stream {
         let message =
             format!("`sni` is for streams of TLS, and not for what comes in here ({carries})");
         let d = Diagnostic::error(&balanced.at, message);
         return Some(d.help("listen on tcp:// (TLS is passed on) or tls:// (it ends here)"));
+    }
+    let in_tls = pool
+        .members
+        .iter()
+        .find(|m| m.endpoint.scheme().is_secure());
+    if let (true, false, Some(member)) = (balanced.is_by_name, scheme.is_secure(), in_tls) {
+        let message = format!(
+            "pool `{}` is asked over TLS, and what is passed on from {scheme} is TLS already",
+            pool.name
+        );
+        let plain = member.endpoint.to_string().replacen("tls:", "tcp:", 1);
+        let d = Diagnostic::error(&balanced.at, message);
+        return Some(d.help(format!("write its backends as `{plain}`")));
     }
     if pool.proxy_protocol.is_some() && matches!(carries, Carries::Request | Carries::Datagram) {
         let message = format!(
@@ -362,18 +376,19 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
             walk.missing(d.label("no such pool").help(help));
             continue;
         };
-        for carries in &balanced.carries {
-            if let Some(d) = misplaced(balanced, pool, *carries) {
+        for scheme in &balanced.schemes {
+            let carries = scheme.carries();
+            if let Some(d) = misplaced(balanced, pool, *scheme) {
                 walk.push(d);
                 break;
             }
             let cannot =
-                |m: &&Member| !crate::pool::options::can_answer(m.endpoint.scheme(), *carries);
+                |m: &&Member| !crate::pool::options::can_answer(m.endpoint.scheme(), carries);
             if let Some(member) = pool.members.iter().find(cannot) {
                 let scheme = member.endpoint.scheme();
                 let schemes = Scheme::ALL
                     .into_iter()
-                    .filter(|s| crate::pool::options::can_answer(*s, *carries));
+                    .filter(|s| crate::pool::options::can_answer(*s, carries));
                 let schemes: Vec<&str> = schemes.map(Scheme::as_str).collect();
                 let message = format!(
                     "pool `{}` cannot answer what comes in here ({carries}): its backends are {scheme} ({})",

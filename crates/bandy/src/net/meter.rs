@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::conn::Peer;
@@ -35,6 +35,8 @@ pub(crate) struct Meter {
     peer: Peer,
     /// What whoever is in between told of the connection, where it is believed.
     told: OnceLock<Box<Told>>,
+    /// The backend that answers, where another server does.
+    backend: Mutex<Option<Box<str>>>,
 }
 
 /// Between whom the conversation is, as told by who passes it on to us.
@@ -69,6 +71,7 @@ impl Meter {
             endpoint,
             peer,
             told: OnceLock::new(),
+            backend: Mutex::default(),
         })
     }
 
@@ -90,6 +93,21 @@ impl Meter {
     /// Where the peer went to, where that was told.
     pub(super) fn told_to(&self) -> Option<SocketAddr> {
         self.told.get()?.to
+    }
+
+    /// Notes that it is this backend that answers from now on.
+    pub(crate) fn brought_to(&self, backend: &str) {
+        *self.lock_backend() = Some(backend.into());
+    }
+
+    /// The backend that answers, or did last.
+    pub(crate) fn backend(&self) -> Option<Box<str>> {
+        self.lock_backend().clone()
+    }
+
+    fn lock_backend(&self) -> MutexGuard<'_, Option<Box<str>>> {
+        // A name that somebody panicked beside is still a name.
+        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn count_read(&self, n: usize) {

@@ -247,6 +247,7 @@ impl Drop for Record {
             service = %self.server.service_name,
             endpoint = %meter.endpoint,
             peer = %meter.peer(),
+            backend = meter.backend().as_deref(),
             received = meter.read(),
             sent = meter.written(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,

@@ -1,5 +1,6 @@
 //! Conversations that are passed on as they are: streams, messages and datagrams between a client and a backend.
 
+mod config;
 mod datagrams;
 mod messages;
 mod names;

@@ -15,6 +15,11 @@ use bandy_testkit::{Stage, raw, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 
+/// Where the backend is, as what passes bytes on sees it.
+fn address(backend: &Running) -> Endpoint {
+    Endpoint::at(Scheme::Tcp, raw::address(backend.endpoint())).expect("has a port")
+}
+
 /// Two backends that say who they are, and a balancer in front of them that routes by name.
 struct Scene {
     stage: Stage,
@@ -42,8 +47,8 @@ impl Scene {
                 true => format!("tls = {{ cert = {:?}, key = {:?} }}\n", tls.cert, tls.key),
                 false => String::new(),
             },
-            backends[0].endpoint(),
-            backends[1].endpoint(),
+            address(&backends[0]),
+            address(&backends[1]),
         );
         let parsed = bandy::config::parse("bandy.toml", &text);
         let (plan, _) = parsed.unwrap_or_else(|r| panic!("{}", r.lines()));
@@ -185,8 +190,7 @@ fn what_is_no_tls_reaches_no_backend() {
 async fn passed_through_the_handshake_is_the_backends() {
     let stage = Stage::new();
     let echo = stage.serve(&Spec::Echo, &[Scheme::Tls], Model::Async);
-    let backend = Endpoint::at(Scheme::Tcp, raw::address(echo.endpoint())).expect("has a port");
-    let pool = super::pool_of(&stage, &[&backend], |_| {});
+    let pool = super::pool_of(&stage, &[&address(&echo)], |_| {});
     let server = Server::new(bandy::services::balance::Balance::of(pool));
     let server = stage.start(server, &[Scheme::Tcp]);
     let front = Endpoint::at(Scheme::Tls, raw::address(server.endpoint())).expect("has a port");

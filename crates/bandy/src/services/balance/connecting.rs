@@ -50,6 +50,7 @@ impl<'a> Search<'a> {
             match lease.backend().connect_saying(&header, &mut phases).await {
                 Ok(conn) => {
                     let took = began.elapsed();
+                    for_whom.meter().brought_to(lease.backend().name());
                     return Ok(Connected { lease, conn, took });
                 }
                 Err(error) => {
