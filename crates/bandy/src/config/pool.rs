@@ -14,6 +14,7 @@ use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
 use crate::printable::printable;
 use crate::services::balance;
 
+mod forward;
 mod health;
 mod strategy;
 
@@ -41,7 +42,15 @@ const POOL_KEYS: [&str; 18] = [
 const BACKEND_KEYS: [&str; 6] = ["url", "srv", "scheme", "name", "weight", "max"];
 
 /// The options of `service.balance`; the first can be written without its name.
-pub(super) const BALANCE_KEYS: [&str; 1] = ["pool"];
+pub(super) const BALANCE_KEYS: [&str; 7] = [
+    "pool",
+    "trust",
+    "host",
+    "forwarded",
+    "request_id",
+    "log",
+    "secret",
+];
 
 /// A service that names a pool.
 pub(super) struct Balanced {
@@ -455,8 +464,11 @@ pub(super) fn balance<'a>(
         // What is wrong with it was noted.
         (Some(_), None) => {}
     }
+    let (rules, secret) = forward::rules(walk, option);
     balance::Options {
         pool: pool.unwrap_or_default().to_owned(),
+        rules,
+        secret,
     }
 }
 

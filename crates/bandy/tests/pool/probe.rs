@@ -35,12 +35,13 @@ fn probed(stage: &Stage, endpoint: &Endpoint, check: Check) -> (Arc<Pool>, Loops
 
 #[track_caller]
 fn becomes(pool: &Pool, wanted: State) {
-    eventually(format!("a backend that is {}", wanted.as_str()), || {
-        match pool.members()[0].state() {
+    eventually(
+        format!("a backend that is {}", wanted.as_str()),
+        || match pool.members()[0].state() {
             state if state == wanted => Ok(()),
             state => Err(state.as_str()),
-        }
-    });
+        },
+    );
 }
 
 /// A server that is there, then is not, and then is again: at one address.

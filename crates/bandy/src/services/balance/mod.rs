@@ -7,6 +7,7 @@ mod datagram;
 pub mod http;
 mod stream;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Needs;
@@ -21,6 +22,10 @@ use crate::service::Service;
 pub struct Options {
     /// The name of the pool that answers.
     pub pool: String,
+    /// What of requests is passed on.
+    pub rules: http::Rules,
+    /// A file of what signs cookies, for several balancers side by side; without one, each has its own.
+    pub secret: Option<PathBuf>,
 }
 
 /// The balancing service of one pool.
@@ -34,16 +39,18 @@ impl Balance {
     /// A service whose answers are those of the pool that is told.
     ///
     /// # Errors
-    /// That there is no such pool.
+    /// That there is no such pool, or no such file.
     pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
-        match needs.pools.get(&options.pool) {
-            Some(pool) => Ok(Balance::of(pool.clone())),
-            None => {
-                let act = "starting the service `balance`";
-                let why = format!("there is no pool `{}`", options.pool);
-                Err(Error::new(Kind::Usage, Side::Local, act).because(why))
-            }
+        let Some(pool) = needs.pools.get(&options.pool) else {
+            let act = "starting the service `balance`";
+            let why = format!("there is no pool `{}`", options.pool);
+            return Err(Error::new(Kind::Usage, Side::Local, act).because(why));
+        };
+        let mut rules = options.rules.clone();
+        if let Some(path) = &options.secret {
+            rules.secret = http::Secret::of(&secret(path)?);
         }
+        Ok(Balance::of(pool.clone()).rules(rules))
     }
 
     /// A service whose answers are this pool's.
@@ -71,6 +78,23 @@ impl Service<Conn> for Balance {
         }
     }
 }
+
+/// What is in the file, which has to be long enough that nobody guesses it.
+fn secret(path: &Path) -> Result<Vec<u8>> {
+    let act = format!("reading the secret of cookies in {}", path.display());
+    let wrong = || Error::new(Kind::Usage, Side::Local, act.clone());
+    let bytes = std::fs::read(path).map_err(|e| wrong().because(e))?;
+    let secret = bytes.trim_ascii();
+    match secret.len() {
+        SECRET_BYTES.. => Ok(secret.to_vec()),
+        n => Err(wrong().because(format!("it has {n} bytes")).hint(format!(
+            "it needs {SECRET_BYTES}: `openssl rand -hex 32` writes some"
+        ))),
+    }
+}
+
+/// The shortest secret.
+const SECRET_BYTES: usize = 16;
 
 /// What a peer is recognised by.
 fn key_of(peer: &Peer) -> Option<Key> {

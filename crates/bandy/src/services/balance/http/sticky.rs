@@ -62,7 +62,7 @@ pub(super) fn named(
     rules: &Rules,
     parts: &request::Parts,
 ) -> Option<Arc<Backend>> {
-    let value = sent(sticky, parts)?;
+    let value = sent(&sticky.cookie, parts)?;
     let (number, signature) = value.split_at_checked(NUMBER)?;
     if signature.len() != SIGNATURE {
         return None;
@@ -101,14 +101,15 @@ pub(super) fn cookie(
     HeaderValue::try_from(cookie).ok()
 }
 
-fn sent<'a>(sticky: &Sticky, parts: &'a request::Parts) -> Option<&'a str> {
+/// What a cookie of this name says.
+pub(super) fn sent<'a>(name: &str, parts: &'a request::Parts) -> Option<&'a str> {
     let lines = parts.headers.get_all(header::COOKIE).iter();
     let cookies = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'));
     let mut values = cookies.filter_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == sticky.cookie).then_some(value)
+        let (found, value) = cookie.trim().split_once('=')?;
+        (found == name).then_some(value)
     });
     values.next()
 }
