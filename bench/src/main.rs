@@ -10,6 +10,7 @@
 
 mod ask;
 mod axum_add;
+mod balance;
 mod bulk;
 mod durable;
 mod goals;
@@ -66,7 +67,9 @@ enum Mode {
     Bulk,
     /// HTTP: sums over HTTP/1.1 and HTTP/2, files, sessions, durable writes, idle connections
     Http,
-    /// All of them
+    /// Balancing requests, beside HAProxy, nginx and Caddy
+    Balance,
+    /// All of them but balancing
     All,
     /// A peer: this program started by itself
     #[value(hide = true)]
@@ -142,6 +145,18 @@ fn run(args: &Args) -> Result<bool> {
     let seconds = args.seconds.unwrap_or(if args.quick { 1.0 } else { 3.0 });
     if rounds == 0 || !(0.1..=600.0).contains(&seconds) {
         bail!("rounds must be at least 1, seconds between 0.1 and 600");
+    }
+    if args.mode == Mode::Balance {
+        machine::raise_file_limit(2 * FILES + 10_000)?;
+        let bandy = bandy(args)?.context("`--without-bandy` leaves nothing to compare")?;
+        let time = Duration::from_secs_f64(seconds);
+        let cores = Cores::share_out()?;
+        let text = balance::run(&cores, bandy, &args.only, rounds, time, &interrupt)?;
+        println!("{text}");
+        if let Some(path) = &args.markdown {
+            fs::write(path, &text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        return Ok(true);
     }
     for name in &args.only {
         if !Server::ALL.iter().any(|server| server.name() == name) {
