@@ -16,6 +16,8 @@ pub enum Placement {
     OneCore,
     /// Every core there is, the generator's among them.
     AllCores,
+    /// The generator's core: where the backend of a balancer is.
+    Generators,
 }
 
 /// The cores this process was given, shared out.
@@ -56,6 +58,7 @@ impl Cores {
         let set = match placement {
             Placement::OneCore => &self.server,
             Placement::AllCores => &self.all,
+            Placement::Generators => &self.generator,
         };
         sched_setaffinity(None, set).context("moving to the server's cores")?;
         let started = start();

@@ -13,10 +13,12 @@ mod axum_add;
 mod balance;
 mod bulk;
 mod durable;
+mod generators;
 mod goals;
 mod h2load;
 mod http;
 mod idle;
+mod l4;
 mod loader;
 mod machine;
 mod pattern;
@@ -69,7 +71,11 @@ enum Mode {
     Http,
     /// Balancing requests, beside HAProxy, nginx and Caddy
     Balance,
-    /// All of them but balancing
+    /// Streams through a balancer, beside HAProxy and nginx
+    L4,
+    /// Load generators beside each other, on nginx
+    Load,
+    /// All of them but the balancers
     All,
     /// A peer: this program started by itself
     #[value(hide = true)]
@@ -159,7 +165,7 @@ fn run(args: &Args) -> Result<bool> {
         return Ok(true);
     }
     for name in &args.only {
-        if !Server::ALL.iter().any(|server| server.name() == name) {
+        if args.mode != Mode::L4 && !Server::ALL.iter().any(|server| server.name() == name) {
             bail!(
                 "--only {name}: there is no such subject; there are {}",
                 Server::ALL.map(Server::name).join(", ")
@@ -193,9 +199,26 @@ fn run(args: &Args) -> Result<bool> {
         },
         interrupt,
     };
-    let versions = bench
-        .stable
-        .versions(args.mode != Mode::Http, wants(Mode::Http));
+    if args.mode == Mode::L4 {
+        let l4 = l4::L4 {
+            stable: &bench.stable,
+            rounds,
+            window: bench.window,
+            is_quick: args.quick,
+            only: &args.only,
+            interrupt: &bench.interrupt,
+        };
+        let (text, is_whole) = l4.run()?;
+        println!("{text}");
+        if let Some(path) = &args.markdown {
+            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        return Ok(is_whole);
+    }
+    let versions = bench.stable.versions(
+        !matches!(args.mode, Mode::Http | Mode::Load),
+        wants(Mode::Http) || wants(Mode::Load),
+    );
     let mut report = Report::new(&bench.stable, versions, rounds, seconds, args.quick);
     // Some files are this program's and the server's own.
     let idle_connections = IDLE_CONNECTIONS.min((files as usize).saturating_sub(200));
@@ -245,6 +268,11 @@ fn run(args: &Args) -> Result<bool> {
             |server| idle::measure(server, Speech::Http, idle_connections, &bench.interrupt),
             |server| matches!(server, Server::Bandy | Server::Nginx | Server::Axum),
         )?;
+    }
+    if wants(Mode::Load)
+        && let Some(path) = bandy(args)?
+    {
+        report.generators = Some(generators::measure(&bench, &path)?);
     }
     println!("{}", report.text());
     if let Some(path) = &args.markdown {

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use crate::bulk::Bulk;
 use crate::durable::{self, Durable};
+use crate::generators::Found;
 use crate::goals;
 use crate::http::{self, Wish};
 use crate::idle::Idle;
@@ -150,6 +151,7 @@ pub struct Report {
     /// A round each.
     pub durable: Vec<Result<Durable, String>>,
     pub idle_http: Vec<Once<Idle>>,
+    pub generators: Option<Found>,
 }
 
 impl Report {
@@ -173,6 +175,7 @@ impl Report {
             bulk: Vec::new(),
             durable: Vec::new(),
             idle_http: Vec::new(),
+            generators: None,
         }
     }
 
@@ -192,6 +195,7 @@ impl Report {
         rows.chain(idle)
             .chain(bulk)
             .chain(durable)
+            .chain(self.generators.iter().flat_map(|found| &found.failures))
             .map(String::as_str)
             .collect()
     }
@@ -247,6 +251,9 @@ impl Report {
                 "\n## Idle HTTP/1.1 connections\n\n{}",
                 tables::idle(&self.idle_http)
             );
+        }
+        if let Some(found) = &self.generators {
+            text += &found.text();
         }
         if self.measured_bandy() {
             text += &format!("\n## Goals\n\n{}", tables::goals(&goals::all(self)));
@@ -304,6 +311,7 @@ impl Report {
             "durable": self.durable.iter().map(|round| round.as_ref().ok()).collect::<Vec<_>>(),
             "idle_http": self.idle_http.iter().map(once_json).collect::<Vec<_>>(),
             "goals": goals::all(self).iter().map(|goal| json!({ "goal": goal, "met": goal.verdict() == "met" })).collect::<Vec<_>>(),
+            "generators": self.generators,
             "failures": self.failures(),
         })
     }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::machine::{self, Cores};
+use crate::machine::{self, Cores, Placement};
 use crate::running::{Ready, Running, last_words};
 use crate::subject::{Role, Server, Subject};
 use crate::web::Web;
@@ -89,11 +89,28 @@ impl Stable {
 
     /// Starts a server, waits until it listens, and hands it over running.
     pub fn start(&self, subject: Subject, role: Role) -> Result<Running> {
+        let make = |_: &Path, port| self.command(subject.server, role, port);
         let label = subject.label();
+        self.start_with(&label, subject.placement, make)
+    }
+
+    /// The program under test, with nothing told to it.
+    pub fn bandy_itself(&self) -> Result<Command> {
+        let bandy = self.bandy.as_deref().context("bandy was left out")?;
+        Ok(Command::new(bandy))
+    }
+
+    /// As [`Stable::start`], with a command that is made here, out of a folder for its files and a free port.
+    pub fn start_with(
+        &self,
+        label: &str,
+        placement: Placement,
+        make: impl FnOnce(&Path, u16) -> Result<(Command, Ready)>,
+    ) -> Result<Running> {
         // Some cannot say which port they took, so they are given one that was free a moment ago.
         let port = free_port()?;
-        let (mut command, ready) = self.command(subject.server, role, port)?;
-        let errors = self.dir.join(format!("{}.stderr", subject.server.name()));
+        let (mut command, ready) = make(&self.dir, port)?;
+        let errors = self.dir.join(format!("{label}.stderr"));
         let log =
             File::create(&errors).with_context(|| format!("creating {}", errors.display()))?;
         command
@@ -103,7 +120,7 @@ impl Stable {
         // Kept by what ends it from the first moment on, whatever fails next.
         let mut running = self
             .cores
-            .on(subject.placement, || command.spawn().map(Running::new))?
+            .on(placement, || command.spawn().map(Running::new))?
             .with_context(|| format!("starting {label}: {command:?}"))?;
         running.wait(ready).with_context(|| {
             let words = last_words(&errors);
@@ -222,7 +239,7 @@ impl Stable {
     }
 
     fn bandy(&self, role: Role) -> Result<Command> {
-        let mut command = Command::new(self.bandy.as_deref().context("bandy was left out")?);
+        let mut command = self.bandy_itself()?;
         command.arg("serve");
         match role {
             Role::TcpEcho => command
@@ -276,7 +293,7 @@ fn compile(dir: &Path, name: &str, source: &str) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 

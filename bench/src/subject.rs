@@ -113,6 +113,7 @@ impl Subject {
         match self.placement {
             Placement::OneCore => self.server.name().to_owned(),
             Placement::AllCores => format!("{} (all cores)", self.server.name()),
+            Placement::Generators => format!("{} (as a backend)", self.server.name()),
         }
     }
 }

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
+use crate::load::LoadArgs;
+use crate::models::ModelsArgs;
+use crate::reload::ReloadArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -24,6 +27,7 @@ Examples:
                                               balance between servers
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
+  bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",
     arg_required_else_help = true,
@@ -42,9 +46,12 @@ pub struct Cli {
 pub enum Command {
     Run(RunArgs),
     Check(CheckArgs),
+    Reload(ReloadArgs),
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
+    Load(Box<LoadArgs>),
+    Models(Box<ModelsArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),
     User(UserArgs),
@@ -104,12 +111,19 @@ impl LogLevel {
 /// Run the servers that a configuration file declares
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGTERM or Ctrl-C lets conversations finish, a second one ends at once.
+SIGTERM or Ctrl-C lets conversations finish, a second one ends at once. SIGHUP reads the file again, and so
+does `bandy reload`, which says what came of it.
 Each listener is announced on stdout: listening on tcp://127.0.0.1:7000 (echo)")]
 pub struct RunArgs {
     /// The configuration file
     #[arg(default_value = "bandy.toml")]
     pub file: PathBuf,
+    /// Read it again whenever it changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Take the listening sockets of the bandy that runs the file now, which lets its conversations finish and ends
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// Check a configuration file without running it
@@ -140,7 +154,8 @@ bandy serve SERVICE URL... [OPTIONS]
        bandy serve reply TEMPLATE URL... [OPTIONS]
        bandy serve exec URL... [OPTIONS] -- CMD [ARG]...
        bandy serve files URL... --root DIR [OPTIONS]
-       bandy serve api URL... [--store STORE] [OPTIONS]",
+       bandy serve api URL... [--store STORE] [OPTIONS]
+       bandy serve chat URL... [--store STORE] [OPTIONS]",
     after_help = "\
 Services:
   echo            what it received, byte for byte
@@ -151,10 +166,12 @@ Services:
   exec -- CMD     a program for each connection: its stdin and stdout; on http CGI/1.1
   files           a folder's files; where it is allowed they are put and deleted too
   api             accounts, sessions and records, and endpoints to test clients with
+  chat            rooms that people talk in: lines, WebSocket, IRC and a page, all at once
 
 URLs:
   tcp://:7000  udp://:7000  tls://:7443  ws://:7080/chat  wss://:7443  unix:///run/app.sock
-  http://:8000  https://:8443    for echo, greet, reply, exec, files and api
+  http://:8000  https://:8443    for echo, greet, reply, exec, files, api and chat
+  irc://:6667   ircs://:6697     for chat
   No host is this machine only; every interface is 0.0.0.0 or [::]. Port 0 takes a free port.
 
 Examples:
@@ -163,6 +180,7 @@ Examples:
   bandy serve exec tcp://:9000 --programs 10 -- ./handler.py --verbose
   bandy serve files http://:8000 --root public
   bandy serve api http://:8000 --store sqlite:bandy.db
+  bandy serve chat http://:8001 irc://:6667 tcp://:7001 ws://:7002 --store sqlite:chat.db
   bandy serve echo tcp://:7000 --idle 1m --print-config > bandy.toml"
 )]
 pub struct ServeArgs {
@@ -233,15 +251,33 @@ pub struct ServiceOptions {
     /// files: Cache-Control of every file, as in "public, max-age=3600"
     #[arg(long, value_name = "VALUE")]
     pub cache_control: Option<String>,
-    /// api: where it remembers, as in sqlite:bandy.db [default: memory:, until it ends]
+    /// api, chat: where it remembers, as in sqlite:bandy.db [default: memory:, until it ends]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
-    /// api: nobody may register; users are added with `bandy user add`
+    /// api, chat: nobody may register; users are added with `bandy user add`
     #[arg(long)]
     pub no_registration: bool,
     /// api: without the endpoints that clients are tested with
     #[arg(long)]
     pub no_testing: bool,
+    /// chat: only who is logged in comes in
+    #[arg(long)]
+    pub no_guests: bool,
+    /// chat: where everybody begins [default: lobby]
+    #[arg(long, value_name = "NAME")]
+    pub room: Option<String>,
+    /// chat: who may make rooms: everyone, users or admins [default: everyone]
+    #[arg(long, value_name = "WHO")]
+    pub create: Option<String>,
+    /// chat: what is said to whoever comes
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub welcome: Option<String>,
+    /// chat: how often one may say something after a burst, or none [default: 500ms]
+    #[arg(long, value_name = "TIME")]
+    pub pace: Option<String>,
+    /// chat: entries of a room that are kept [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub history: Option<String>,
 }
 
 /// Of `tls` and `wss` listeners, and who may open WebSockets.

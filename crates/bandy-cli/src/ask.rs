@@ -24,14 +24,14 @@ use crate::exit::Code;
 use crate::report;
 
 mod hex;
-mod http;
+pub mod http;
 mod input;
 mod interactive;
 mod json;
 mod output;
-mod target;
+pub mod target;
 mod trace;
-mod visible;
+pub mod visible;
 
 use output::{Output, Printer, Shape};
 use target::Target;

@@ -20,6 +20,12 @@ use crate::{diagnostics, report, start};
     after_help = "\
 Strategies:
   round-robin        one after the other, by weight (the default)
+  least-connections  whoever has the fewest, for its weight
+  ip-hash            the same client, the same server
+  random             anyone, by weight
+  p2c                the one with fewer connections of two at random
+  peak-ewma          the one that would answer sooner of two at random
+  consistent-hash    the same --hash-key, the same server, and none of them overrun
 
 URLs:
   http://:8080  https://:8443         to backends of http, https, unix
@@ -72,6 +78,12 @@ pub struct PoolOptions {
     /// How a backend is picked [default: round-robin]
     #[arg(long, value_name = "NAME")]
     pub strategy: Option<String>,
+    /// consistent-hash: what decides: header:NAME, cookie:NAME, query:NAME, path or ip
+    #[arg(long, value_name = "WHAT")]
+    pub hash_key: Option<String>,
+    /// consistent-hash: the most that one has of the mean load, or none [default: 125%]
+    #[arg(long, value_name = "SHARE")]
+    pub load: Option<String>,
     /// Probe the backends: with a path, as in /healthz, or connect
     #[arg(long, value_name = "PATH")]
     pub health: Option<String>,
@@ -148,7 +160,7 @@ pub fn balance(args: &BalanceArgs) -> Result<Code, Error> {
     if args.print_config {
         return report::result(&config.to_toml());
     }
-    start::start(plan)
+    start::start(plan, None)
 }
 
 fn invalid(found: &Report) -> Result<Code, Error> {
@@ -225,6 +237,8 @@ fn pool(args: &BalanceArgs) -> Table {
     }
     let texts = [
         (&["strategy"][..], "--strategy", &given.strategy),
+        (&["key"], "--hash-key", &given.hash_key),
+        (&["load"], "--load", &given.load),
         (&["budget"], "--budget", &given.budget),
         (&["tls", "ca"], "--to-ca", &upstream.to_ca),
         (

@@ -21,6 +21,8 @@ pub enum Code {
     Untrusted = 60,
     /// Fewer answers than were expected.
     Unmet = 110,
+    /// A load threshold is not met.
+    Threshold = 111,
     Interrupted = 130,
 }
 

@@ -14,12 +14,17 @@ mod backup;
 mod balance;
 mod check;
 mod completions;
+mod control;
 mod diagnostics;
 mod exit;
+mod load;
 mod log;
+mod models;
 mod prompt;
+mod reload;
 mod report;
 mod run;
+mod running;
 mod serve;
 mod start;
 mod store;
@@ -47,9 +52,12 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Balance(args) => balance::balance(&args),
         Command::Ask(args) => ask::ask(*args),
+        Command::Load(args) => load::load(*args),
+        Command::Models(args) => models::models(&args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
         Command::User(args) => user::user(&args),

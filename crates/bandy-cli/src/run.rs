@@ -5,6 +5,7 @@ use bandy::error::Error;
 
 use crate::args::RunArgs;
 use crate::exit::Code;
+use crate::running::File;
 use crate::{diagnostics, start};
 
 /// Runs a configuration file.
@@ -12,7 +13,12 @@ pub fn run(args: &RunArgs) -> Result<Code, Error> {
     match config::load(&args.file) {
         Ok((plan, report)) => {
             diagnostics::print(&report);
-            start::start(plan)
+            let file = File {
+                path: args.file.clone(),
+                watch: args.watch,
+                take_over: args.take_over,
+            };
+            start::start(plan, Some(file))
         }
         Err(config::Failed::Unread(error)) => Err(error),
         Err(config::Failed::Invalid(report)) => {

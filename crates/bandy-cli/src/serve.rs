@@ -23,7 +23,7 @@ pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
     if args.print_config {
         return report::result(&config.to_toml());
     }
-    start::start(plan)
+    start::start(plan, None)
 }
 
 fn invalid(found: &Report) -> Result<Code, Error> {
@@ -113,6 +113,9 @@ fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
     let texts = [
         ("root", "--root", &given.root),
         ("cache_control", "--cache-control", &given.cache_control),
+        ("room", "--room", &given.room),
+        ("create", "--create", &given.create),
+        ("welcome", "--welcome", &given.welcome),
     ];
     for (key, origin, value) in texts {
         if let Some(value) = value {
@@ -122,12 +125,22 @@ fn write_service(server: &mut Table, args: &ServeArgs, said: &Said) {
     if let Some(max) = &given.upload_max {
         options.set(&["upload_max"], Data::from_flag(max), flag("--upload-max"));
     }
+    let quantities = [
+        ("pace", "--pace", &given.pace),
+        ("history", "--history", &given.history),
+    ];
+    for (key, origin, value) in quantities {
+        if let Some(value) = value {
+            options.set(&[key], Data::from_flag(value), flag(origin));
+        }
+    }
     let switches = [
         ("listing", "--no-listing", given.no_listing, false),
         ("hidden", "--hidden", given.hidden, true),
         ("upload", "--upload", given.upload, true),
         ("delete", "--delete", given.delete, true),
         ("testing", "--no-testing", given.no_testing, false),
+        ("guests", "--no-guests", given.no_guests, false),
     ];
     for (key, origin, is_given, value) in switches {
         if is_given {
@@ -265,6 +278,7 @@ impl Said {
                 "exec" => "tcp://:7000 -- CMD",
                 "files" => "http://:8000 --root DIR",
                 "api" => "http://:8000",
+                "chat" => "http://:8001 tcp://:7001",
                 _ => "tcp://:7000",
             };
             let hint = format!("bandy serve {service} {sample}{rest}");

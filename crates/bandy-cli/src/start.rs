@@ -12,11 +12,13 @@ use bandy::net::Inherited;
 use bandy::server::signals::Shutdown;
 
 use crate::exit::Code;
+use crate::running::{self, File, Until};
 
 /// Runs everything that a plan declares, until it is told to stop.
 ///
-/// The first SIGTERM or SIGINT drains, the second ends at once.
-pub fn start(plan: Plan) -> Result<Code, Error> {
+/// The first SIGTERM or SIGINT drains, the second ends at once. With the file that the plan is from, it can be told to
+/// read that again.
+pub fn start(plan: Plan, file: Option<File>) -> Result<Code, Error> {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -26,11 +28,29 @@ pub fn start(plan: Plan) -> Result<Code, Error> {
     runtime.block_on(async {
         // Before anything listens: from the first connection on, a signal means to drain.
         let mut shutdown = Shutdown::new()?;
-        let app = App::start(&plan, Inherited::from_env())?;
+        let (mut file, inherited, before) = match file {
+            Some(file) => file.take_over()?,
+            None => (None, Inherited::from_env(), None),
+        };
+        let mut app = App::start(&plan, inherited)?;
+        if let Some(before) = before {
+            before.done()?;
+            tracing::info!("taken over from the process before");
+        }
         announce(&app)?;
-        shutdown.requested().await;
-        notify("STOPPING=1");
-        tracing::info!("stopping: conversations may finish; another signal ends them at once");
+        match running::run(&mut app, file.as_mut(), &mut shutdown).await? {
+            Until::Told => {
+                notify("STOPPING=1");
+                tracing::info!(
+                    "stopping: conversations may finish; another signal ends them at once"
+                );
+            }
+            Until::Succeeded => {
+                tracing::info!("another process answers now; what was begun here may finish");
+            }
+        }
+        // Its name is somebody else's from now on.
+        drop(file);
         tokio::select! {
             left = app.drain() => {
                 tracing::info!(cut = left, "stopped");
@@ -63,7 +83,7 @@ fn announce(app: &App) -> Result<(), Error> {
 }
 
 /// Tells a service manager, where there is one (sd_notify(3)): one datagram to the socket that `NOTIFY_SOCKET` names.
-fn notify(state: &str) {
+pub fn notify(state: &str) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
         return;
     };

@@ -31,7 +31,7 @@ pub struct UserArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Add a user
+    /// Add a user, or give a name that was a removed user's to another
     Add {
         /// 1 to 32 letters, digits, '.', '_' and '-'; upper and lower case are one name
         name: String,
@@ -92,11 +92,15 @@ pub enum UserCommand {
 /// # Errors
 /// What the store refuses, and what is wrong with a name, a password or a role.
 pub fn user(args: &UserArgs) -> Result<Code, Error> {
-    let may_create = matches!(args.command, UserCommand::Add { .. });
-    let store = store::open(&args.store, may_create)?;
+    // A store is made for a user only: so the password is there first.
+    let new = match args.command {
+        UserCommand::Add { password_stdin, .. } => Some(password(password_stdin)?),
+        _ => None,
+    };
+    let store = store::open(&args.store, new.is_some())?;
     store::block_on(async {
         let accounts = Accounts::open(store.clone(), Options::default())?;
-        let done = run(&accounts, &args.command).await;
+        let done = run(&accounts, &args.command, new).await;
         let closed = store.close().await;
         let text = done?;
         closed?;
@@ -104,8 +108,12 @@ pub fn user(args: &UserArgs) -> Result<Code, Error> {
     })?
 }
 
-/// Does what is asked for; gives what to print.
-async fn run(accounts: &Accounts, command: &UserCommand) -> Result<String, Error> {
+/// Does what is asked for, with a new user's password where it was asked for before; gives what to print.
+async fn run(
+    accounts: &Accounts,
+    command: &UserCommand,
+    new: Option<Secret>,
+) -> Result<String, Error> {
     use UserCommand as C;
     match command {
         C::Add {
@@ -113,7 +121,11 @@ async fn run(accounts: &Accounts, command: &UserCommand) -> Result<String, Error
             role,
             password_stdin,
         } => {
-            let credentials = Credentials::new(name, password(*password_stdin)?);
+            let password = match new {
+                Some(password) => password,
+                None => password(*password_stdin)?,
+            };
+            let credentials = Credentials::new(name, password);
             let user = accounts.add(credentials, role.clone()).await?;
             let user = user.map_err(|refused| failed("adding", name, refused))?;
             Ok(format!("added {}\n", with_roles(&user)))

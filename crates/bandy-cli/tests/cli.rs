@@ -57,6 +57,7 @@ fn help() {
         "run",
         "check",
         "serve",
+        "balance",
         "ask",
         "trust",
         "untrust",
@@ -312,6 +313,108 @@ fn errors_as_json() {
 #[test]
 fn files_that_are_not_there() {
     insta::assert_snapshot!(all(&[&["run"], &["check", "prod.toml"], &["check", "."]]));
+}
+
+#[test]
+fn balance_prints_the_file_that_means_the_same() {
+    let runs: &[&[&str]] = &[
+        &[
+            "balance",
+            "http://:8080",
+            "--to",
+            "http://:5001",
+            "--to",
+            "http://:5002,weight=2",
+            "--print-config",
+        ],
+        &[
+            "balance",
+            "tcp://:7000",
+            "tls://:7443",
+            "--to",
+            "unix:a.sock,max=5",
+            "--health",
+            "connect",
+            "--every",
+            "1s",
+            "--name",
+            "db",
+            "--connections",
+            "10",
+            "--print-config",
+        ],
+        &[
+            "balance",
+            "http://:8080",
+            "--to",
+            "https://app.example",
+            "--strategy",
+            "consistent-hash",
+            "--hash-key",
+            "header:x-user",
+            "--load",
+            "150%",
+            "--health",
+            "/healthz",
+            "--fall",
+            "2",
+            "--retries",
+            "0",
+            "--slow-start",
+            "30s",
+            "--to-ca",
+            "ca.pem",
+            "--to-server-name",
+            "app.internal",
+            "--print-config",
+        ],
+    ];
+    let printed = all(runs);
+    insta::assert_snapshot!(printed);
+    // And it is a file that means the same.
+    for args in runs {
+        let out = bandy(&[], args);
+        let toml = out.split_once('\n').expect("lines").1;
+        let toml = toml.split("---").next().expect("the first");
+        let checked = bandy(&[("bandy.toml", toml)], &["check"]);
+        assert!(checked.ends_with("--- exit 0\n"), "{checked}");
+    }
+}
+
+#[test]
+fn balance_says_what_is_wrong() {
+    insta::assert_snapshot!(all(&[
+        &["balance"],
+        &["balance", "http://:8080"],
+        &["balance", "http://:8080", "http://:5001"],
+        &["balance", "http://:8080", "--to", "http://:5001,wieght=2"],
+        &["balance", "http://:8080", "--to", "tcp://:5001"],
+        &["balance", "http://:8080", "--to", "http://:5001/x"],
+        &[
+            "balance",
+            "tcp://:8080",
+            "--to",
+            "tcp://:1",
+            "--strategy",
+            "fastest"
+        ],
+        &[
+            "balance",
+            "tcp://:8080",
+            "--to",
+            "tcp://:1",
+            "--health",
+            "/up"
+        ],
+        &[
+            "balance",
+            "tcp://:8080",
+            "--to",
+            "tcp://:1",
+            "--to-insecure"
+        ],
+        &["serve", "balance", "http://:8080"],
+    ]));
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl Program {
         let mut command = Command::new(path.as_ref());
         command.current_dir(stage.folder());
         command.env("XDG_DATA_HOME", stage.folder());
+        command.env("XDG_RUNTIME_DIR", stage.folder());
         for name in ["BANDY_LOG", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET"] {
             command.env_remove(name);
         }

@@ -120,8 +120,8 @@ impl Stage {
             limits: limits.clone(),
             ..Needs::default()
         };
-        let service = services::build(&spec.clone().into(), &needs).expect("a service");
-        let server = Server::new(service).named(spec.name(), spec.name());
+        let built = services::build(&spec.clone().into(), &needs).expect("a service");
+        let server = Server::new(built.service()).named(spec.name(), spec.name());
         self.start(server.model(model).limits(limits), schemes)
     }
 

@@ -1,26 +1,53 @@
-//! From a plan to running servers: the only place that sees both the plan and the sockets.
+//! From a plan to running servers, and from there to another plan: the only place that sees both plans and sockets.
 
 use std::sync::Arc;
+
+use tokio::task::AbortHandle;
 
 use crate::accounts::Accounts;
 use crate::config::{Plan, plan};
 use crate::endpoint::Endpoint;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, Side};
 use crate::limits::StoreLimits;
-use crate::net::Inherited;
 use crate::net::ws::Origins;
-use crate::pool::Pools;
-use crate::server::{Loops, Running, Server};
-use crate::services::{self, Needs};
-use crate::state::{self, Location, Store, backup};
+use crate::net::{Inherited, Spare};
+use crate::pool::{self, Pools};
+use crate::server::{Change, Loops, Running, Server};
+use crate::services::{self, Built, Needs};
+use crate::state::{self, Location, backup};
 
 /// Everything that a plan declares, running.
 #[derive(Debug)]
 pub struct App {
-    servers: Vec<Running>,
-    store: Option<Arc<dyn Store>>,
+    plan: Plan,
+    /// One for each server of the plan, in its order.
+    servers: Vec<Served>,
+    /// Servers that a plan before this one had, while their conversations finish.
+    leaving: Vec<Arc<Running>>,
+    needs: Needs,
+    backup: Option<AbortHandle>,
     /// Dropped last: the servers' conversations live on them.
-    _loops: Arc<Loops>,
+    loops: Arc<Loops>,
+}
+
+/// A server, and what answers there.
+#[derive(Debug)]
+struct Served {
+    running: Running,
+    built: Built,
+}
+
+/// What another plan made of the servers: their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Those that there were not.
+    pub added: Vec<String>,
+    /// Those that are not as they were.
+    pub changed: Vec<String>,
+    /// Those that there are no more.
+    pub removed: Vec<String>,
+    /// Those that nothing was done to.
+    pub kept: Vec<String>,
 }
 
 impl App {
@@ -33,14 +60,14 @@ impl App {
         let loops = Arc::new(Loops::start()?);
         let needs = Needs {
             pools: Pools::new(&plan.pools)?,
-            ..remember(plan, &loops)?
+            ..remember(plan, &Needs::default())?
         };
-        for keeping in needs.pools.keep() {
-            loops.spawn(keeping);
+        for pool in needs.pools.all() {
+            loops.spawn(pool.keep());
         }
         let mut servers = Vec::with_capacity(plan.servers.len());
         for server in &plan.servers {
-            servers.push(build(server, &needs)?.start_on(&loops, &mut inherited)?);
+            servers.push(start(server, &needs, &loops, &mut inherited)?);
         }
         for socket in inherited.left() {
             tracing::warn!(
@@ -49,19 +76,172 @@ impl App {
             );
         }
         Ok(App {
+            backup: copy(plan, &needs, &loops),
+            plan: plan.clone(),
             servers,
-            store: needs.store,
-            _loops: loops,
+            leaving: Vec::new(),
+            needs,
+            loops,
         })
     }
 
+    /// Becomes what another plan declares. What is the same in both is not touched. A server that is another one keeps
+    /// its sockets, and what it has begun goes on; one that there is no more stops accepting and lets its conversations
+    /// finish, until its drain deadline.
+    ///
+    /// # Errors
+    /// As [`App::start`], and what cannot be changed while it runs: the store, and a server's model. Then nothing has
+    /// changed.
+    pub fn reload(&mut self, plan: &Plan) -> Result<Changes> {
+        self.leaving.retain(|running| !running.is_over());
+        let mut needs = match self.needs_of(plan)? {
+            Some(needs) => needs,
+            None => self.needs.clone(),
+        };
+        let (pools, updates) = self.needs.pools.next(&plan.pools)?;
+        needs.pools = pools;
+        let is_other_accounts = plan.accounts != self.plan.accounts;
+        let before = |name: &str| self.plan.servers.iter().position(|s| s.name == name);
+
+        // First everything that can fail, beside what runs.
+        let mut next: Vec<Next> = Vec::with_capacity(plan.servers.len());
+        for server in &plan.servers {
+            next.push(match before(&server.name) {
+                None => Next::New,
+                Some(at) if self.plan.servers.get(at) == Some(server) && !is_other_accounts => {
+                    Next::Same(at)
+                }
+                Some(at) => {
+                    let built = build(server, &needs)?;
+                    Next::Other(at, made(server, &built), built)
+                }
+            });
+        }
+        let is_kept = |at: usize| next.iter().any(|next| next.is_of(at));
+        let mut inherited = self.leaving_sockets(&next, is_kept)?;
+        let mut steps = Vec::with_capacity(next.len());
+        for (next, server) in next.into_iter().zip(&plan.servers) {
+            steps.push(match next {
+                Next::New => Step::Start(start(server, &needs, &self.loops, &mut inherited)?),
+                Next::Same(at) => Step::Keep(at),
+                Next::Other(at, server, built) => {
+                    // Its number is from the plan that these are of.
+                    let running = &self.servers[at].running;
+                    let change = running.prepare(server, &mut inherited)?;
+                    Step::Change(at, change, built)
+                }
+            });
+        }
+        updates.into_iter().for_each(pool::Update::apply);
+        let is_new = |pool: &&Arc<pool::Pool>| self.needs.pools.get(pool.name()).is_none();
+        for pool in needs.pools.all().filter(is_new) {
+            self.loops.spawn(pool.keep());
+        }
+        Ok(self.commit(plan, needs, steps, inherited))
+    }
+
+    /// Does what was prepared.
+    fn commit(
+        &mut self,
+        plan: &Plan,
+        needs: Needs,
+        steps: Vec<Step>,
+        mut inherited: Inherited,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        let mut before: Vec<Option<Served>> = self.servers.drain(..).map(Some).collect();
+        let mut take = |at: usize| before.get_mut(at).and_then(Option::take);
+        for (step, server) in steps.into_iter().zip(&plan.servers) {
+            let name = server.name.clone();
+            let (served, noted) = match step {
+                Step::Start(served) => (Some(served), &mut changes.added),
+                Step::Keep(at) => (take(at), &mut changes.kept),
+                Step::Change(at, change, built) => {
+                    let served = take(at).map(|mut served| {
+                        if let Err(e) = served.running.become_changed(change, &mut inherited) {
+                            tracing::error!(server = name, error = %e, "not all of it is listened on");
+                        }
+                        served.built.succeed(&built);
+                        served.built = built;
+                        served
+                    });
+                    (served, &mut changes.changed)
+                }
+            };
+            noted.push(name);
+            self.servers.extend(served);
+        }
+        for served in before.into_iter().flatten() {
+            changes.removed.push(served.running.name());
+            let running = Arc::new(served.running);
+            let ending = running.clone();
+            self.loops.spawn(async move {
+                ending.drain().await;
+            });
+            self.leaving.push(running);
+        }
+        if plan.state != self.plan.state || self.needs.store.is_none() {
+            if let Some(before) = self.backup.take() {
+                before.abort();
+            }
+            self.backup = copy(plan, &needs, &self.loops);
+        }
+        self.needs = needs;
+        self.plan = plan.clone();
+        changes
+    }
+
+    /// What services need under another plan; `None` if it is the same as now.
+    fn needs_of(&self, plan: &Plan) -> Result<Option<Needs>> {
+        let store = |plan: &Plan| plan.state.as_ref().map(|state| state.store.clone());
+        if self.needs.store.is_some() && store(plan) != store(&self.plan) {
+            let error = Error::new(Kind::Usage, Side::Local, "changing the store");
+            return Err(error
+                .because("it cannot be changed while services use it")
+                .hint("that takes a new process: `bandy reload --upgrade` starts one"));
+        }
+        let is_missing = plan.remembers() && self.needs.store.is_none();
+        match is_missing || plan.accounts != self.plan.accounts {
+            true => remember(plan, &self.needs).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// The sockets that somebody leaves: others may listen at the same address, and nobody who connects is refused
+    /// meanwhile.
+    fn leaving_sockets(&self, next: &[Next], is_kept: impl Fn(usize) -> bool) -> Result<Inherited> {
+        let mut spares: Vec<Arc<Spare>> = Vec::new();
+        for next in next {
+            if let Next::Other(at, server, _) = next
+                && let Some(served) = self.servers.get(*at)
+            {
+                spares.extend(served.running.leaving(server));
+            }
+        }
+        for (at, served) in self.servers.iter().enumerate() {
+            if !is_kept(at) {
+                spares.extend(served.running.spares());
+            }
+        }
+        Inherited::from_spares(spares)
+    }
+
+    /// What is running.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Handles on all its sockets, through which another process can go on listening.
+    pub fn sockets(&self) -> impl Iterator<Item = Arc<Spare>> {
+        self.servers.iter().flat_map(|s| s.running.spares())
+    }
+
     /// Where the servers listen, with real ports, and the service behind each.
-    pub fn listeners(&self) -> impl Iterator<Item = (&Endpoint, &str)> {
-        self.servers.iter().flat_map(|server| {
-            server
-                .endpoints()
-                .iter()
-                .map(|endpoint| (endpoint, server.service_name()))
+    pub fn listeners(&self) -> impl Iterator<Item = (&Endpoint, String)> {
+        self.servers.iter().flat_map(|served| {
+            let name = served.running.service_name();
+            let endpoints = served.running.endpoints().iter();
+            endpoints.map(move |endpoint| (endpoint, name.clone()))
         })
     }
 
@@ -71,20 +251,25 @@ impl App {
     /// May be called again while it runs, or after it was cancelled.
     pub async fn drain(&self) -> usize {
         // All at once: each has a deadline of its own.
-        let cut = futures_util::future::join_all(self.servers.iter().map(Running::drain)).await;
+        let cut = futures_util::future::join_all(self.all().map(Running::drain)).await;
         self.close().await;
         cut.iter().sum()
     }
 
     /// Ends every conversation at once.
     pub async fn cut(&self) {
-        futures_util::future::join_all(self.servers.iter().map(Running::cut)).await;
+        futures_util::future::join_all(self.all().map(Running::cut)).await;
         self.close().await;
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Running> {
+        let leaving = self.leaving.iter().map(|running| &**running);
+        self.servers.iter().map(|s| &s.running).chain(leaving)
     }
 
     /// Ends the store in good order, once nobody asks it any more.
     async fn close(&self) {
-        if let Some(store) = &self.store
+        if let Some(store) = &self.needs.store
             && let Err(e) = store.close().await
         {
             tracing::error!(hint = e.next_step(), "{e}");
@@ -92,52 +277,92 @@ impl App {
     }
 }
 
-/// Opens the store, if anything needs one, and has it copied as the plan says.
-fn remember(plan: &Plan, loops: &Loops) -> Result<Needs> {
-    if !plan.remembers() {
-        return Ok(Needs::default());
+/// What becomes of the servers there are, by their number.
+#[expect(clippy::large_enum_variant, reason = "there are a few, for a moment")]
+enum Next {
+    New,
+    Same(usize),
+    Other(usize, Server, Built),
+}
+
+impl Next {
+    fn is_of(&self, number: usize) -> bool {
+        matches!(self, Next::Same(at) | Next::Other(at, ..) if *at == number)
     }
-    let location = match &plan.state {
-        Some(state) => &state.store,
-        None => {
+}
+
+/// As [`Next`], with everything done that can fail.
+#[expect(clippy::large_enum_variant, reason = "there are a few, for a moment")]
+enum Step {
+    Start(Served),
+    Keep(usize),
+    Change(usize, Change, Built),
+}
+
+/// Opens the store, if anything needs one and it is not open.
+fn remember(plan: &Plan, before: &Needs) -> Result<Needs> {
+    if !plan.remembers() {
+        return Ok(before.clone());
+    }
+    let store = match (&before.store, &plan.state) {
+        (Some(store), _) => store.clone(),
+        (None, Some(state)) => state::open_with(&state.store, StoreLimits::default())?,
+        (None, None) => {
             tracing::warn!(
                 hint = "name a store: `[state] store = \"sqlite:bandy.db\"`, or --store",
                 "accounts and records are kept in memory, and gone when this ends"
             );
-            &Location::Memory
+            state::open_with(&Location::Memory, StoreLimits::default())?
         }
     };
-    let store = state::open_with(location, StoreLimits::default())?;
-    if let Some(schedule) = plan.state.as_ref().and_then(|s| s.backup.clone()) {
-        let store = store.clone();
-        loops.spawn(async { match backup::run(store, schedule).await {} });
-    }
     Ok(Needs {
         accounts: Some(Accounts::open(store.clone(), plan.accounts.clone())?),
         store: Some(store),
-        ..Needs::default()
+        ..before.clone()
     })
 }
 
-fn build(planned: &plan::Server, needs: &Needs) -> Result<Server> {
+/// Has the store copied as the plan says.
+fn copy(plan: &Plan, needs: &Needs, loops: &Loops) -> Option<AbortHandle> {
+    let store = needs.store.clone()?;
+    let schedule = plan.state.as_ref()?.backup.clone()?;
+    loops.spawn(async { match backup::run(store, schedule).await {} })
+}
+
+fn build(planned: &plan::Server, needs: &Needs) -> Result<Built> {
     let needs = Needs {
         limits: planned.limits.clone(),
         ..needs.clone()
     };
-    let service = services::build(&planned.answers, &needs)?;
-    let server = Server::new(service)
+    services::build(&planned.answers, &needs)
+}
+
+fn made(planned: &plan::Server, built: &Built) -> Server {
+    let server = Server::new(built.service())
         .named(&planned.name, planned.answers.name())
         .model(planned.model)
         .limits(planned.limits.clone())
         .tls(planned.tls.clone())
         .origins(Origins {
             allowed: planned.origins.clone(),
-        });
-    Ok(planned
+        })
+        .proxied(planned.proxied.clone());
+    planned
         .listen
         .iter()
         .cloned()
-        .fold(server, Server::listen_at))
+        .fold(server, Server::listen_at)
+}
+
+fn start(
+    planned: &plan::Server,
+    needs: &Needs,
+    loops: &Arc<Loops>,
+    inherited: &mut Inherited,
+) -> Result<Served> {
+    let built = build(planned, needs)?;
+    let running = made(planned, &built).start_on(loops, inherited)?;
+    Ok(Served { running, built })
 }
 
 /// Lets this process open as many files as the system allows it to: each connection is one.

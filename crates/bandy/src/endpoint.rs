@@ -12,6 +12,7 @@
 //! | `unix://@name` | a name in Linux's abstract namespace |
 //! | `ws://127.0.0.1:7001/path?query`, `wss://…` | a WebSocket; without a port 80 and 443 |
 //! | `http://127.0.0.1:8000/path?query`, `https://…` | HTTP/1.1 and HTTP/2; without a port 80 and 443 |
+//! | `irc://127.0.0.1:6667`, `ircs://…` | IRC over TCP, over TLS; without a port 6667 and 6697 |
 //! | `mem://name` | inside one process |
 
 use std::fmt;
@@ -44,6 +45,10 @@ pub enum Scheme {
     Http,
     /// Requests and responses over TLS.
     Https,
+    /// Lines of IRC over TCP (RFC 1459).
+    Irc,
+    /// Lines of IRC over TLS (RFC 7194).
+    Ircs,
     /// Bytes between two ends in one process.
     Mem,
 }
@@ -75,7 +80,7 @@ impl fmt::Display for Carries {
 
 impl Scheme {
     /// Every scheme, in the order that help texts list them.
-    pub const ALL: [Scheme; 9] = [
+    pub const ALL: [Scheme; 11] = [
         Scheme::Tcp,
         Scheme::Udp,
         Scheme::Tls,
@@ -84,6 +89,8 @@ impl Scheme {
         Scheme::Wss,
         Scheme::Http,
         Scheme::Https,
+        Scheme::Irc,
+        Scheme::Ircs,
         Scheme::Mem,
     ];
 
@@ -98,6 +105,8 @@ impl Scheme {
             Scheme::Wss => "wss",
             Scheme::Http => "http",
             Scheme::Https => "https",
+            Scheme::Irc => "irc",
+            Scheme::Ircs => "ircs",
             Scheme::Mem => "mem",
         }
     }
@@ -105,7 +114,9 @@ impl Scheme {
     /// What the scheme carries.
     pub fn carries(self) -> Carries {
         match self {
-            Scheme::Tcp | Scheme::Tls | Scheme::Unix | Scheme::Mem => Carries::Stream,
+            Scheme::Tcp | Scheme::Tls | Scheme::Unix | Scheme::Irc | Scheme::Ircs | Scheme::Mem => {
+                Carries::Stream
+            }
             Scheme::Udp => Carries::Datagram,
             Scheme::Ws | Scheme::Wss => Carries::Message,
             Scheme::Http | Scheme::Https => Carries::Request,
@@ -114,7 +125,10 @@ impl Scheme {
 
     /// Whether TLS is spoken under it.
     pub fn is_secure(self) -> bool {
-        matches!(self, Scheme::Tls | Scheme::Wss | Scheme::Https)
+        matches!(
+            self,
+            Scheme::Tls | Scheme::Wss | Scheme::Https | Scheme::Ircs
+        )
     }
 
     /// Whether a request target (`/path?query`) may follow the address.
@@ -122,10 +136,17 @@ impl Scheme {
         matches!(self.carries(), Carries::Message | Carries::Request)
     }
 
+    /// Whether what is spoken on it is IRC.
+    pub fn is_irc(self) -> bool {
+        matches!(self, Scheme::Irc | Scheme::Ircs)
+    }
+
     fn default_port(self) -> Option<u16> {
         match self {
             Scheme::Ws | Scheme::Http => Some(80),
             Scheme::Wss | Scheme::Https => Some(443),
+            Scheme::Irc => Some(6667),
+            Scheme::Ircs => Some(6697),
             _ => None,
         }
     }

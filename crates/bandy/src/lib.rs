@@ -143,6 +143,7 @@ pub mod endpoint;
 pub mod error;
 pub mod http;
 pub mod limits;
+pub mod load;
 pub mod net;
 pub mod pool;
 mod printable;

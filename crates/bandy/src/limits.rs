@@ -105,6 +105,8 @@ impl Default for HttpLimits {
 impl Limits {
     /// The default of [`Limits::connections`] where every connection costs a thread.
     pub const CONNECTIONS_THREADS: usize = 1_000;
+    /// The default of [`Limits::idle`] where people talk, and listen more than they talk.
+    pub const IDLE_CHAT: Duration = Duration::from_secs(3600);
 }
 
 impl Default for Limits {

@@ -31,13 +31,30 @@ pub trait Service<In>: Send + Sync + 'static {
     {
         Box::pin(self.call(input))
     }
+
+    /// As [`Service::call_boxed`], with a future that keeps the service alive by itself. A service that only chooses who
+    /// answers hands that one's on, and costs a connection nothing while it lives.
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, Self::Out>
+    where
+        Self: Sized,
+        In: Send + 'static,
+    {
+        Box::pin(async move { self.call(input).await })
+    }
 }
 
-impl<In: Send, S: Service<In> + ?Sized> Service<In> for Arc<S> {
+impl<In: Send, S: Service<In>> Service<In> for Arc<S> {
     type Out = S::Out;
 
     fn call(&self, input: In) -> impl Future<Output = Result<S::Out>> + Send {
         S::call(self, input)
+    }
+
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, S::Out>
+    where
+        In: Send + 'static,
+    {
+        S::call_owned(Arc::clone(&self), input)
     }
 }
 
@@ -77,9 +94,9 @@ impl<In: Send + 'static, Out> BoxService<In, Out> {
 }
 
 impl<In: Send + 'static, Out: 'static> BoxService<In, Out> {
-    /// As [`Service::call_boxed`], with a future that keeps the service alive by itself.
-    pub fn call_owned(self, input: In) -> Answer<'static, Out> {
-        self.0.call_owned(input)
+    /// As [`Service::call_owned`], of the service that is in it.
+    pub fn answer(&self, input: In) -> Answer<'static, Out> {
+        self.0.clone().call_owned_erased(input)
     }
 }
 
@@ -108,11 +125,15 @@ impl<In: Send + 'static, Out: 'static> Service<In> for BoxService<In, Out> {
     {
         self.0.call_erased(input)
     }
+
+    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, Out> {
+        self.answer(input)
+    }
 }
 
 trait Erased<In, Out>: Send + Sync {
     fn call_erased(&self, input: In) -> Answer<'_, Out>;
-    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, Out>;
+    fn call_owned_erased(self: Arc<Self>, input: In) -> Answer<'static, Out>;
 }
 
 impl<In: Send + 'static, S: Service<In>> Erased<In, S::Out> for S {
@@ -120,7 +141,7 @@ impl<In: Send + 'static, S: Service<In>> Erased<In, S::Out> for S {
         Box::pin(self.call(input))
     }
 
-    fn call_owned(self: Arc<Self>, input: In) -> Answer<'static, S::Out> {
-        Box::pin(async move { self.call(input).await })
+    fn call_owned_erased(self: Arc<Self>, input: In) -> Answer<'static, S::Out> {
+        self.call_owned(input)
     }
 }

@@ -46,9 +46,9 @@ async fn matrix(model: Model) {
     for spec in specs() {
         // All the transports at one server: under the sequential model they take turns.
         let stands = |place: &Endpoint| spec.stands_on(place.scheme().carries());
-        let service = services::build(&spec.clone().into(), &Needs::default()).expect("a service");
+        let built = services::build(&spec.clone().into(), &Needs::default()).expect("a service");
         let places = places(&stage).into_iter().filter(stands);
-        let server = Server::new(service)
+        let server = Server::new(built.service())
             .named(spec.name(), spec.name())
             .model(model);
         let server = stage.start_at(server, places);

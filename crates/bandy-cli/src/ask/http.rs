@@ -35,6 +35,7 @@ mod report;
 mod session;
 mod show;
 pub mod url;
+pub mod whole;
 
 use build::Question;
 pub use build::Typed;

@@ -94,7 +94,8 @@ pub fn of(args: &AskArgs) -> Result<Target, Error> {
     Ok(Target::Conversation(endpoint))
 }
 
-fn is_method(word: &str) -> bool {
+/// Whether a word is a method, where a URL could stand too.
+pub fn is_method(word: &str) -> bool {
     let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic());
     is_word
         && (word.bytes().all(|b| b.is_ascii_uppercase())

@@ -23,6 +23,7 @@ pub(crate) struct Attempts {
     pairs: Table,
     addresses: Table,
     accounts: Table,
+    registrations: Table,
     /// Pairs that were right once, and until when that counts.
     known: Table,
     keys: RandomState,
@@ -44,6 +45,7 @@ impl Attempts {
             pairs: Table::new(limits.remembered),
             addresses: Table::new(limits.remembered),
             accounts: Table::new(limits.remembered),
+            registrations: Table::new(limits.remembered),
             known: Table::new(limits.remembered),
             keys: RandomState::new(),
         }
@@ -110,6 +112,22 @@ impl Attempts {
         }
         if let Some(key) = attempt.account {
             self.accounts.give_back(key, self.limits.account);
+        }
+    }
+
+    /// Counts an account that an address makes, or says how long to wait for the next. Who is at no address, such as a
+    /// process of this machine, is not counted.
+    pub(crate) fn register(&mut self, now: Duration, from: Option<IpAddr>) -> Result<(), Duration> {
+        let Some(from) = from.map(network) else {
+            return Ok(());
+        };
+        let (key, bucket) = (self.key(&from), self.limits.registration);
+        match self.registrations.wait(now, key, bucket) {
+            Duration::ZERO => {
+                self.registrations.charge(now, key, bucket);
+                Ok(())
+            }
+            wait => Err(wait),
         }
     }
 

@@ -58,7 +58,7 @@ use crate::state::Store;
 /// # async fn main() -> bandy::Result<()> {
 /// let accounts = Accounts::open(bandy::state::open("memory:")?, Options::default())?;
 /// let ada = || Credentials::new("ada", "correct horse battery staple");
-/// accounts.register(ada()).await?.expect("neither is taken nor breaks a rule");
+/// accounts.register(ada(), None).await?.expect("neither is taken nor breaks a rule");
 ///
 /// let Admission::Granted(grant) = accounts.login(ada(), None).await? else {
 ///     panic!("the password is right");

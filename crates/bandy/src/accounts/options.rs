@@ -88,7 +88,7 @@ pub struct Bucket {
     pub every: Duration,
 }
 
-/// How often logging in may fail. A success gives its attempt back.
+/// How often logging in may fail, where a success gives its attempt back; and how often one may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptLimits {
     /// Of one address at one account.
@@ -98,7 +98,9 @@ pub struct AttemptLimits {
     /// Of all addresses at one account. Addresses from which its owner has logged in before are not held by it, so
     /// that strangers cannot keep the owner out.
     pub account: Bucket,
-    /// What is remembered of each of the three. What is nearest to being forgiven is forgotten first.
+    /// Accounts that one address may make.
+    pub registration: Bucket,
+    /// What is remembered of each of these. What is nearest to being forgiven is forgotten first.
     pub remembered: usize,
 }
 
@@ -112,6 +114,7 @@ impl Default for AttemptLimits {
             pair: bucket(5, 30),
             address: bucket(30, 6),
             account: bucket(100, 6),
+            registration: bucket(100, 10),
             remembered: 16_384,
         }
     }

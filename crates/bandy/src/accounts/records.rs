@@ -5,6 +5,7 @@
 //! | a user | [`StoredUser`] | `accounts/user/ada`, the name folded |
 //! | a session | [`StoredSession`] | `accounts/session/` and the SHA-256 of its token |
 //! | that a user has a session | nothing | `accounts/session-of/ada/`, when it began, and the same hash |
+//! | that a name was somebody's | nothing | `accounts/was/ada` |
 //!
 //! A user has a **stamp**, and each of their sessions the same: what ends all of them gives the user another one, in one
 //! commit however many there are. A user who is removed and added again has another one too.
@@ -92,6 +93,11 @@ impl StoredSession {
             expires: from_unix(self.expires),
         }
     }
+}
+
+/// Where it is noted that a name was a user's who is removed.
+pub(crate) fn was(name: &str) -> String {
+    format!("accounts/was/{}", fold(name))
 }
 
 /// The beginning of the keys of a user's marks.

@@ -1,5 +1,6 @@
 //! Accounts as whoever uses them sees them, with a clock that can be put forward.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,7 @@ fn profile(value: Value) -> Map<String, Value> {
 async fn registering_once_in_any_case() -> Result<()> {
     let accounts = accounts();
     let user = accounts
-        .register(Credentials::new("Ada", "correct horse"))
+        .register(Credentials::new("Ada", "correct horse"), None)
         .await?
         .expect("registered");
     assert_eq!((user.name.as_str(), user.roles.len()), ("Ada", 0));
@@ -95,7 +96,9 @@ async fn registering_once_in_any_case() -> Result<()> {
         ),
     ];
     for (name, password, refused, field) in cases {
-        let answer = accounts.register(Credentials::new(name, password)).await?;
+        let answer = accounts
+            .register(Credentials::new(name, password), None)
+            .await?;
         assert_eq!(answer, Err(refused.clone()));
         assert_eq!(refused.field(), field);
     }
@@ -106,7 +109,7 @@ async fn registering_once_in_any_case() -> Result<()> {
         registration: false,
         ..cheap()
     });
-    assert_eq!(closed.register(ada()).await?, Err(Refused::Closed));
+    assert_eq!(closed.register(ada(), None).await?, Err(Refused::Closed));
     closed
         .add(
             Credentials::new("admin", "correct horse"),
@@ -120,7 +123,10 @@ async fn registering_once_in_any_case() -> Result<()> {
 #[tokio::test]
 async fn one_of_two_who_register_at_once() -> Result<()> {
     let accounts = accounts();
-    let (one, two) = tokio::join!(accounts.register(ada()), accounts.register(ada()));
+    let (one, two) = tokio::join!(
+        accounts.register(ada(), None),
+        accounts.register(ada(), None)
+    );
     assert!(one?.is_ok() != two?.is_ok());
     Ok(())
 }
@@ -128,7 +134,7 @@ async fn one_of_two_who_register_at_once() -> Result<()> {
 #[tokio::test]
 async fn a_user_as_json_has_no_secrets() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let user = accounts
         .update_profile("ada", None, profile(json!({ "city": "London" })))
         .await?
@@ -151,7 +157,7 @@ async fn a_user_as_json_has_no_secrets() -> Result<()> {
 #[tokio::test]
 async fn logging_in_and_out() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     for (name, password) in [
         ("ada", "wrong horse"),
         ("grace", "correct horse"),
@@ -180,7 +186,7 @@ async fn logging_in_and_out() -> Result<()> {
 #[tokio::test]
 async fn the_store_has_no_token_and_no_password() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let token = token(&accounts, ada()).await;
     let all = accounts.0.store.list("", None, 1000).await?;
     assert_eq!(all.len(), 3, "a user, a session, its mark");
@@ -197,7 +203,7 @@ async fn the_store_has_no_token_and_no_password() -> Result<()> {
 #[tokio::test]
 async fn sessions_end_by_themselves() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let unused = token(&accounts, ada()).await;
     let used = token(&accounts, ada()).await;
     for _ in 0..29 {
@@ -222,7 +228,7 @@ async fn sessions_end_by_themselves() -> Result<()> {
 #[tokio::test]
 async fn the_last_use_is_noted_once_an_hour() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let token = token(&accounts, ada()).await;
     let revision = async || {
         let sessions = accounts.0.store.list("accounts/session/", None, 10).await;
@@ -246,7 +252,7 @@ async fn the_last_use_is_noted_once_an_hour() -> Result<()> {
 #[tokio::test]
 async fn what_a_change_does_to_sessions_it_does_at_once() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
 
     let session = token(&accounts, ada()).await;
     let roles = async |token: &Token| {
@@ -291,12 +297,42 @@ async fn what_a_change_does_to_sessions_it_does_at_once() -> Result<()> {
     assert!(is_in(&accounts, &session).await);
     accounts.remove("ada").await?.expect("removed");
     assert_eq!(roles(&session).await, None);
-    accounts
-        .register(another())
-        .await?
-        .expect("registered anew");
+    // What ada left behind must not become a stranger's; an operator may say whose it is.
+    assert_eq!(
+        accounts.register(another(), None).await?,
+        Err(Refused::NameTaken)
+    );
+    let anew = accounts.add(another(), Vec::new()).await?;
+    anew.expect("added anew");
     assert_eq!(roles(&session).await, None, "another user of the same name");
     assert_eq!(accounts.remove("grace").await?, Err(Refused::NoSuchUser));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_makes_so_many_accounts_and_others_are_not_held_by_it() -> Result<()> {
+    let bucket = Bucket {
+        burst: 2,
+        every: Duration::from_secs(60),
+    };
+    let accounts = with(Options {
+        attempts: AttemptLimits {
+            registration: bucket,
+            ..AttemptLimits::default()
+        },
+        ..cheap()
+    });
+    let new = |name: &str| Credentials::new(name, "correct horse");
+    let here = Some(IpAddr::from([192, 0, 2, 1]));
+    accounts.register(new("ada"), here).await?.expect("first");
+    let taken = accounts.register(new("Ada"), here).await?;
+    assert_eq!(taken, Err(Refused::NameTaken), "and it does not count");
+    accounts.register(new("bob"), here).await?.expect("second");
+    let third = accounts.register(new("cid"), here).await?;
+    assert!(matches!(third, Err(Refused::TooMany(wait)) if wait <= bucket.every));
+    let there = Some(IpAddr::from([192, 0, 2, 2]));
+    let user = accounts.register(new("cid"), there).await?;
+    user.expect("from elsewhere");
     Ok(())
 }
 
@@ -316,7 +352,7 @@ async fn what_another_process_changes_is_seen_soon() -> Result<()> {
 #[tokio::test]
 async fn a_remembered_session_asks_the_store_nothing() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let session = token(&accounts, ada()).await;
     assert!(is_in(&accounts, &session).await);
     accounts.0.store.close().await?;
@@ -336,7 +372,7 @@ async fn the_oldest_session_makes_room() -> Result<()> {
         sessions: 3,
         ..cheap()
     });
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let mut tokens = Vec::new();
     for _ in 0..5 {
         tokens.push(token(&accounts, ada()).await);
@@ -363,7 +399,7 @@ async fn the_oldest_session_makes_room() -> Result<()> {
 #[tokio::test]
 async fn attempts_are_limited_whether_there_is_such_a_user_or_not() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let from = Some("192.0.2.7".parse().expect("an address"));
     for name in ["ada", "nobody-at-all"] {
         let wrong = || Credentials::new(name, "wrong horse");
@@ -408,7 +444,7 @@ async fn what_failed_of_our_own_fault_is_no_attempt() -> Result<()> {
 #[tokio::test]
 async fn a_password_can_be_checked_without_a_session() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let checked = accounts.check(ada(), None).await?;
     assert!(matches!(checked, Admission::Granted(user) if user.name == "ada"));
     assert_eq!(
@@ -433,7 +469,7 @@ async fn a_password_can_be_checked_without_a_session() -> Result<()> {
 #[tokio::test]
 async fn a_hash_of_another_cost_is_replaced_at_login() -> Result<()> {
     let before = accounts();
-    before.register(ada()).await?.expect("registered");
+    before.register(ada(), None).await?.expect("registered");
     let dearer = Options {
         cost: Cost {
             passes: 3,
@@ -457,7 +493,7 @@ async fn a_hash_of_another_cost_is_replaced_at_login() -> Result<()> {
 #[tokio::test]
 async fn profiles_are_changed_by_who_saw_them_last() -> Result<()> {
     let accounts = accounts();
-    let user = accounts.register(ada()).await?.expect("registered");
+    let user = accounts.register(ada(), None).await?.expect("registered");
     let value = profile(json!({ "a": 1 }));
     let changed = accounts
         .update_profile("ada", Some(user.revision), value.clone())
@@ -483,7 +519,7 @@ async fn profiles_are_changed_by_who_saw_them_last() -> Result<()> {
 #[tokio::test]
 async fn changes_at_the_same_time_are_all_done() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let changes = (0..10).map(|n| {
         let accounts = accounts.clone();
         tokio::spawn(async move {
@@ -599,7 +635,7 @@ async fn a_request_is_who_its_token_says() -> Result<()> {
 #[tokio::test]
 async fn a_damaged_record_is_a_failure_and_lets_nobody_in() -> Result<()> {
     let accounts = accounts();
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     let session = token(&accounts, ada()).await;
     let damaged = accounts
         .0
@@ -634,9 +670,9 @@ async fn an_unknown_user_takes_as_long_as_a_known_one() -> Result<()> {
         },
         ..cheap()
     });
-    accounts.register(ada()).await?.expect("registered");
+    accounts.register(ada(), None).await?.expect("registered");
     accounts
-        .register(Credentials::new("off", "correct horse"))
+        .register(Credentials::new("off", "correct horse"), None)
         .await?
         .expect("registered");
     accounts.set_disabled("off", true).await?.expect("disabled");

@@ -1,7 +1,7 @@
 //! Users, and what may be refused to them.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -104,6 +104,8 @@ pub enum Refused {
     NoSuchUser,
     /// The account was changed since: this is its revision now.
     Changed(u64),
+    /// Too many accounts were made from this address; the next may be after this long.
+    TooMany(Duration),
 }
 
 impl Refused {
@@ -116,7 +118,9 @@ impl Refused {
             }
             Refused::Role(_) => Some("roles"),
             Refused::ProfileLong(_) => Some("profile"),
-            Refused::Closed | Refused::NoSuchUser | Refused::Changed(_) => None,
+            Refused::Closed | Refused::NoSuchUser | Refused::Changed(_) | Refused::TooMany(_) => {
+                None
+            }
         }
     }
 }
@@ -138,6 +142,11 @@ impl fmt::Display for Refused {
             ),
             Refused::ProfileLong(max) => write!(f, "a profile has at most {max} bytes"),
             Refused::NoSuchUser => f.write_str("there is no such user"),
+            Refused::TooMany(wait) => write!(
+                f,
+                "too many accounts were made from this address; try again in {} s",
+                wait.as_secs().saturating_add(1)
+            ),
             Refused::Changed(revision) => {
                 write!(
                     f,

@@ -1,5 +1,7 @@
 //! Making, finding and changing users.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::name::{self, fold};
@@ -23,24 +25,31 @@ const ROLES_MAX: usize = 64;
 const TRIES: usize = 16;
 
 impl Accounts {
-    /// Makes an account for whoever asks.
+    /// Makes an account for whoever asks, at an address as far as it is known.
     ///
     /// Refused: [`Closed`](Refused::Closed), [`NameTaken`](Refused::NameTaken), [`Name`](Refused::Name) (reserved names
-    /// too), and what is wrong with the password.
+    /// too), [`TooMany`](Refused::TooMany), and what is wrong with the password. A name that was somebody's stays taken
+    /// once they are removed: what they left behind, and what others know them by, must not become a stranger's.
     ///
     /// # Errors
     /// The store's; [`Kind::Overload`] when too many passwords are being hashed.
-    pub async fn register(&self, credentials: Credentials) -> Result<Result<User, Refused>> {
+    pub async fn register(
+        &self,
+        credentials: Credentials,
+        from: Option<IpAddr>,
+    ) -> Result<Result<User, Refused>> {
         if !self.0.options.registration {
             return Ok(Err(Refused::Closed));
         }
         if name::is_reserved(&credentials.user) {
             return Ok(Err(Refused::Name(NameFault::Reserved)));
         }
-        self.add(credentials, Vec::new()).await
+        self.make(credentials, Vec::new(), Maker::Anybody(from))
+            .await
     }
 
-    /// Makes an account on an operator's behalf: registration may be closed and the name reserved.
+    /// Makes an account on an operator's behalf: registration may be closed, the name reserved, or one that was
+    /// somebody's, whose records are then this user's.
     ///
     /// # Errors
     /// As [`Accounts::register`].
@@ -48,6 +57,15 @@ impl Accounts {
         &self,
         credentials: Credentials,
         roles: Vec<String>,
+    ) -> Result<Result<User, Refused>> {
+        self.make(credentials, roles, Maker::Operator).await
+    }
+
+    async fn make(
+        &self,
+        credentials: Credentials,
+        roles: Vec<String>,
+        maker: Maker,
     ) -> Result<Result<User, Refused>> {
         let Credentials {
             user: name,
@@ -66,6 +84,15 @@ impl Accounts {
         // Before the hash, which costs much; what is expected below is what decides.
         if self.0.store.get(&key).await?.is_some() {
             return Ok(Err(Refused::NameTaken));
+        }
+        if let Maker::Anybody(from) = maker {
+            if self.0.store.get(&records::was(&name)).await?.is_some() {
+                return Ok(Err(Refused::NameTaken));
+            }
+            let now = self.0.clock.elapsed();
+            if let Err(wait) = self.0.attempts().register(now, from) {
+                return Ok(Err(Refused::TooMany(wait)));
+            }
         }
         let now = unix(self.0.clock.now());
         let user = StoredUser {
@@ -243,7 +270,8 @@ impl Accounts {
         self.0.change(name, None, change).await
     }
 
-    /// Removes an account and ends its sessions. Gives the user as it was last.
+    /// Removes an account and ends its sessions. Gives the user as it was last. What the user left in other places, such
+    /// as records and messages, stays; so nobody else may register under the name.
     ///
     /// # Errors
     /// The store's.
@@ -253,7 +281,11 @@ impl Accounts {
                 return Ok(Err(Refused::NoSuchUser));
             };
             let key = StoredUser::key(name);
-            let batch = Batch::new().delete(key, Expect::Revision(revision));
+            let batch = Batch::new().delete(key, Expect::Revision(revision)).put(
+                records::was(name),
+                Vec::new(),
+                Expect::Anything,
+            );
             if self.0.store.commit(batch).await?.is_ok() {
                 self.0.remembered.forget_user(name);
                 return Ok(Ok(user.shown(revision)));
@@ -261,6 +293,13 @@ impl Accounts {
         }
         Err(contended(name))
     }
+}
+
+/// Who makes an account.
+enum Maker {
+    /// Whoever asks, at an address.
+    Anybody(Option<IpAddr>),
+    Operator,
 }
 
 impl Inner {

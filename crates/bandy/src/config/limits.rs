@@ -50,6 +50,8 @@ const HTTP_KEYS: [&str; 11] = [
 pub(super) struct Listens {
     pub(super) has_flows: bool,
     pub(super) has_requests: bool,
+    /// Whether people talk over it, who may be quiet for long.
+    pub(super) is_chat: bool,
     /// The longest body that something behind it takes, where that is more than usual.
     pub(super) body_bytes: Option<u64>,
 }
@@ -67,6 +69,9 @@ pub(super) fn limits<'a>(
     }
     if let Some(max) = listens.body_bytes {
         limits.http.body_bytes = max;
+    }
+    if listens.is_chat {
+        limits.idle = Some(Limits::IDLE_CHAT);
     }
     let Some((key, value)) = server.entry("limits") else {
         return limits;

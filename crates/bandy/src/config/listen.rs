@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Origin};
 use super::plan::Taken;
 use super::raw::{Data, Key, Table};
 use super::walk::Walk;
-use crate::endpoint::{Address, Carries, Endpoint, Scheme};
+use crate::endpoint::{Address, Carries, Endpoint};
 use crate::printable::printable;
 
 /// The endpoints of a server's `listen`, each with its place.
@@ -46,21 +46,11 @@ pub(super) fn listen<'a>(
                 endpoints.push((endpoint, at));
             }
             Err(e) => {
-                let d = match scheme_of_later(text) {
-                    Some(scheme) => Diagnostic::error(
-                        at,
-                        format!("this version of bandy does not speak {scheme} yet"),
-                    )
-                    .help(format!(
-                        "the schemes are {}",
-                        Scheme::ALL.map(Scheme::as_str).join(", ")
-                    )),
-                    None if !text.contains("://") && speaks_http_only(table) => {
-                        let help = format!("write `http://{text}`, or `https://{text}`");
-                        Diagnostic::error(at, e.to_string()).help(help)
-                    }
-                    None => Diagnostic::error(at, e.to_string()).help(e.hint()),
+                let help = match !text.contains("://") && speaks_http_only(table) {
+                    true => format!("write `http://{text}`, or `https://{text}`"),
+                    false => e.hint(),
                 };
+                let d = Diagnostic::error(at, e.to_string()).help(help);
                 walk.push(d);
             }
         }
@@ -79,13 +69,6 @@ fn speaks_http_only(server: &Table) -> bool {
         _ => return server.get("route").is_some(),
     };
     matches!(name.as_str(), "files" | "api")
-}
-
-fn scheme_of_later(text: &str) -> Option<&'static str> {
-    let (scheme, _) = text.split_once("://")?;
-    ["irc", "ircs"]
-        .into_iter()
-        .find(|later| scheme.eq_ignore_ascii_case(later))
 }
 
 /// What is wrong when a listener is where another one is. Port 0 never is.

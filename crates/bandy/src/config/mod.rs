@@ -15,6 +15,7 @@
 //! ```
 
 mod api;
+mod chat;
 pub mod diagnostic;
 mod files;
 mod layers;

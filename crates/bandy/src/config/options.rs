@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Origin};
 use super::raw::{Data, Key, Table, Value};
+use super::route::parsed;
 use super::walk::{Meant, Walk};
-use super::{api, files, pool};
+use super::{api, chat, files, pool};
+use crate::net::address::{Range, RangeError};
+use crate::net::proxied::Proxied;
 use crate::net::tls::{ClientAuth, ClientTls, Identity, ServerTls};
 use crate::printable::printable;
 use crate::services::Spec;
@@ -14,13 +17,14 @@ use crate::services::template::Template;
 pub(super) const TLS_KEYS: [&str; 4] = ["cert", "key", "client_ca", "clients"];
 
 /// The options that each service has.
-const SERVICE_KEYS: [(&str, &[&str]); 6] = [
+const SERVICE_KEYS: [(&str, &[&str]); 7] = [
     ("greet", &["text"]),
     ("reply", &["template", "pause"]),
     ("exec", &["command", "programs"]),
     ("files", &files::KEYS),
     ("api", &api::KEYS),
     ("balance", &pool::BALANCE_KEYS),
+    ("chat", &chat::KEYS),
 ];
 
 /// A service by its name, which is one of [`Spec::NAMES`], and what was written for it.
@@ -51,7 +55,7 @@ pub(super) fn service<'a>(
             Some(table)
         }
         // Only the first of a service's options can be written without its name, if that says enough.
-        Some(value) if keys.is_empty() || name == "api" => {
+        Some(value) if keys.is_empty() || matches!(name, "api" | "chat") => {
             let help = format!("write `service = \"{name}\"`");
             walk.wrong_type(&format!("service.{name}"), value, "no value", Some(&help));
             None
@@ -106,6 +110,7 @@ pub(super) fn service<'a>(
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
         "balance" => Spec::Balance(pool::balance(walk, origin, option)),
+        "chat" => Spec::Chat(chat::options(walk, table)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,
         _ => Spec::Echo,
@@ -324,6 +329,31 @@ pub(super) fn origins<'a>(
         }
     }
     origins
+}
+
+/// The server's `proxy_protocol`: from whom a PROXY header is awaited and believed.
+pub(super) fn proxied<'a>(walk: &mut Walk<'a>, server: &'a Table, has_listener: bool) -> Proxied {
+    const HELP: &str = "name the addresses that are believed, as in `[\"10.0.0.0/8\"]`";
+    let Some((key, value)) = server.entry("proxy_protocol") else {
+        return Proxied::default();
+    };
+    if let Data::Boolean(_) = value.data {
+        let what = "a list of addresses";
+        walk.wrong_type("proxy_protocol", value, what, Some(HELP));
+        return Proxied::default();
+    }
+    let texts = walk.texts("proxy_protocol", value);
+    if !has_listener && !texts.is_empty() {
+        let message = "`proxy_protocol` has no effect: this server listens on no TCP".to_owned();
+        let help = "add a listener such as tcp:// or https://, or leave this out";
+        walk.no_effect(&key.origin, message, "not used", help);
+    }
+    let mut from = Vec::new();
+    for text in texts {
+        let hint = |e: &RangeError| e.hint().to_owned();
+        from.extend(parsed::<Range>(walk, "a range of addresses", text, hint));
+    }
+    Proxied { from }
 }
 
 /// What to write where a text is not an origin (RFC 6454, section 6.2).

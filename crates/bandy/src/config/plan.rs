@@ -10,8 +10,9 @@ use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
 use super::{limits, listen, options, pool as pools, route, state};
 use crate::accounts;
-use crate::endpoint::{Carries, Endpoint};
+use crate::endpoint::{Address, Carries, Endpoint};
 use crate::limits::Limits;
+use crate::net::proxied::Proxied;
 use crate::net::tls::ServerTls;
 use crate::pool;
 use crate::printable::printable;
@@ -63,6 +64,8 @@ pub struct Server {
     /// Which web pages, besides its own and those of this machine, may open a WebSocket to it: origins as in
     /// `https://app.example`, in lower case; `*` is every page.
     pub origins: Vec<String>,
+    /// Whose word is taken for whom they bring.
+    pub proxied: Proxied,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -106,8 +109,15 @@ pub(super) fn in_order(found: &mut [Diagnostic]) {
     });
 }
 
-const SERVER_KEYS: [&str; 7] = [
-    "listen", "service", "route", "model", "origins", "tls", "limits",
+const SERVER_KEYS: [&str; 8] = [
+    "listen",
+    "service",
+    "route",
+    "model",
+    "origins",
+    "proxy_protocol",
+    "tls",
+    "limits",
 ];
 
 fn plan(walk: &mut Walk<'_>) -> Plan {
@@ -213,6 +223,7 @@ fn server<'a>(
             table,
             has(|e| e.scheme().carries() == Carries::Message),
         ),
+        proxied: options::proxied(walk, table, has(takes_headers)),
         limits: limits::limits(
             walk,
             table,
@@ -220,12 +231,19 @@ fn server<'a>(
             Listens {
                 has_flows: has(|e| e.scheme().carries() == Carries::Datagram),
                 has_requests: has(|e| e.scheme().carries() == Carries::Request),
+                is_chat: matches!(&answers, Answers::Service(Spec::Chat(_))),
                 body_bytes,
             },
         ),
         answers,
         listen: listen.into_iter().map(|(endpoint, _)| endpoint).collect(),
     })
+}
+
+/// Whether a PROXY header can stand before what is said at an endpoint.
+fn takes_headers(endpoint: &Endpoint) -> bool {
+    let is_net = matches!(endpoint.address(), Address::Net(..));
+    is_net && endpoint.scheme().carries() != Carries::Datagram
 }
 
 /// Notes a name that is none, of a server or a pool.
@@ -261,9 +279,6 @@ fn meant_by(name: &str) -> Option<Meant> {
         _ => None,
     }
 }
-
-/// Services that a later version will have.
-const LATER: [&str; 1] = ["chat"];
 
 /// One service, or routes: [`Spec::Echo`] stands in for what could not be told.
 fn answers<'a>(
@@ -343,13 +358,8 @@ pub(super) fn service<'a>(walk: &mut Walk<'a>, value: &'a Value) -> Option<(Spec
     };
     if !Spec::NAMES.contains(&name) {
         let name = printable(name);
-        let d = if LATER.contains(&name.as_str()) {
-            let message = format!("this version of bandy does not have the service `{name}` yet");
-            Diagnostic::error(origin, message)
-        } else {
-            Diagnostic::error(origin, format!("there is no service `{name}`"))
-                .label("unknown service")
-        };
+        let d = Diagnostic::error(origin, format!("there is no service `{name}`"));
+        let d = d.label("unknown service");
         let all = || format!("the services are {}", listed(&Spec::NAMES, "and"));
         walk.push(d.help(did_you_mean(&name, &Spec::NAMES).unwrap_or_else(all)));
         return None;

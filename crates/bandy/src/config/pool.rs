@@ -6,19 +6,22 @@ use super::diagnostic::{Diagnostic, Origin};
 use super::options::client_tls;
 use super::plan::Plan;
 use super::raw::{Data, Key, Table, Value};
+use super::route::parsed;
 use super::walk::{Meant, Walk, did_you_mean, listed};
 use crate::endpoint::{Carries, Endpoint, Scheme};
 use crate::http::client::Version;
+use crate::http::router::HostError;
 use crate::http::{HeaderName, HeaderValue};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
 use crate::printable::printable;
 use crate::services::balance;
+use crate::wire::proxy;
 
 mod forward;
 mod health;
 mod strategy;
 
-const POOL_KEYS: [&str; 18] = [
+const POOL_KEYS: [&str; 19] = [
     "backend",
     "strategy",
     "key",
@@ -36,14 +39,16 @@ const POOL_KEYS: [&str; 18] = [
     "slow_start",
     "resolver",
     "http",
+    "proxy_protocol",
     "tls",
 ];
 
 const BACKEND_KEYS: [&str; 6] = ["url", "srv", "scheme", "name", "weight", "max"];
 
 /// The options of `service.balance`; the first can be written without its name.
-pub(super) const BALANCE_KEYS: [&str; 7] = [
+pub(super) const BALANCE_KEYS: [&str; 8] = [
     "pool",
+    "sni",
     "trust",
     "host",
     "forwarded",
@@ -58,6 +63,8 @@ pub(super) struct Balanced {
     at: Origin,
     /// What comes in where it answers, and the place where that was said.
     carries: Vec<Carries>,
+    /// Whether it is the name in a stream's TLS that decides.
+    is_by_name: bool,
 }
 
 /// The configuration's pools, in the order that they were written.
@@ -114,6 +121,10 @@ fn pool<'a>(walk: &mut Walk<'a>, key: &'a Key, value: &'a Value) -> Option<Optio
     options.http = table.get("http").and_then(|value| {
         let choices = [("1.1", Version::Http1), ("2", Version::Http2)];
         walk.choice("http", value, &choices)
+    });
+    options.proxy_protocol = table.get("proxy_protocol").and_then(|value| {
+        let choices = proxy::Version::ALL.map(|version| (version.as_str(), version));
+        walk.choice("proxy_protocol", value, &choices)
     });
     Some(options)
 }
@@ -449,14 +460,22 @@ pub(super) fn balance<'a>(
     origin: &Origin,
     option: impl Fn(&str) -> Option<&'a Value>,
 ) -> balance::Options {
+    let sni = names(walk, option("sni"));
     let value = option("pool");
+    if let (Some(value), Some(sni)) = (value, option("sni")) {
+        let d = Diagnostic::error(&sni.origin, "`sni` and `pool` both say which pool answers");
+        let d = d.also(&value.origin, "the other");
+        walk.push(d.help("leave one of them out; `\"*\"` in `sni` is for all other names"));
+    }
     let pool = value.and_then(|value| walk.text("balance", value));
     match (value, pool) {
         (Some(value), Some(name)) => walk.balances.push(Balanced {
             pool: name.to_owned(),
             at: value.origin.clone(),
             carries: Vec::new(),
+            is_by_name: false,
         }),
+        (None, _) if !sni.is_empty() || option("sni").is_some() => {}
         (None, _) => {
             let d = Diagnostic::error(origin, "`balance` names no pool");
             walk.push(d.help("write it as in `service.balance = { pool = \"api\" }`"));
@@ -469,7 +488,47 @@ pub(super) fn balance<'a>(
         pool: pool.unwrap_or_default().to_owned(),
         rules,
         secret,
+        sni,
     }
+}
+
+/// `sni = { "a.example" = "pool-a", "*" = "pool-b" }`
+fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Name, String)> {
+    const HELP: &str = "write it as in `sni = { \"a.example\" = \"api\", \"*\" = \"web\" }`";
+    let Some(value) = value else {
+        return Vec::new();
+    };
+    let Data::Table(table) = &value.data else {
+        walk.wrong_type("sni", value, "a table of names and pools", Some(HELP));
+        return Vec::new();
+    };
+    if table.0.is_empty() {
+        let d = Diagnostic::error(&value.origin, "`sni` names no pool");
+        walk.push(d.help(HELP));
+    }
+    let mut names: Vec<(balance::Name, String)> = Vec::new();
+    for (key, value) in &table.0 {
+        let hint = |e: &HostError| e.hint().to_owned();
+        let name = parsed::<balance::Name>(walk, "a host", (&key.name, &key.origin), hint);
+        let Some(pool) = walk.text("sni", value) else {
+            continue;
+        };
+        walk.balances.push(Balanced {
+            pool: pool.to_owned(),
+            at: value.origin.clone(),
+            carries: Vec::new(),
+            is_by_name: true,
+        });
+        let Some(name) = name else {
+            continue;
+        };
+        if names.iter().any(|(known, _)| *known == name) {
+            let d = Diagnostic::error(&key.origin, format!("`{name}` stands here twice"));
+            walk.push(d.help("leave one of them out; upper and lower case are the same"));
+        }
+        names.push((name, pool.to_owned()));
+    }
+    names
 }
 
 /// Notes of those that name a pool, from the `before`th on, what comes in where they answer.
@@ -481,6 +540,30 @@ pub(super) fn stands_on(
     for balanced in walk.balances.iter_mut().skip(before) {
         balanced.carries.extend(carries.clone());
     }
+}
+
+/// What is wrong with routing by name, or with a PROXY header, where this comes in.
+fn misplaced(balanced: &Balanced, pool: &Options, carries: Carries) -> Option<Diagnostic> {
+    if balanced.is_by_name && carries != Carries::Stream {
+        let message =
+            format!("`sni` is for streams of TLS, and not for what comes in here ({carries})");
+        let d = Diagnostic::error(&balanced.at, message);
+        return Some(d.help("listen on tcp:// (TLS is passed on) or tls:// (it ends here)"));
+    }
+    if pool.proxy_protocol.is_some() && matches!(carries, Carries::Request | Carries::Datagram) {
+        let message = format!(
+            "pool `{}` tells its backends whom it brings (`proxy_protocol`), and cannot for what comes in here ({carries})",
+            pool.name
+        );
+        let help = match carries {
+            Carries::Request => {
+                "requests of many share a connection, and say themselves who asks: `X-Forwarded-For`"
+            }
+            _ => "leave `proxy_protocol` out",
+        };
+        return Some(Diagnostic::error(&balanced.at, message).help(help));
+    }
+    None
 }
 
 /// Notes pools that there are not, that cannot answer what is asked, and that nobody asks.
@@ -500,6 +583,10 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
             continue;
         };
         for carries in &balanced.carries {
+            if let Some(d) = misplaced(balanced, pool, *carries) {
+                walk.push(d);
+                break;
+            }
             let cannot =
                 |m: &&Member| !crate::pool::options::can_answer(m.endpoint.scheme(), *carries);
             if let Some(member) = pool.members.iter().find(cannot) {
@@ -540,3 +627,6 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

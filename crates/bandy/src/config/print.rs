@@ -58,6 +58,10 @@ fn write_server(root: &mut Table, server: &Server) {
     if !server.origins.is_empty() {
         set(&["origins"], Data::texts(&server.origins, &Origin::Nowhere));
     }
+    if !server.proxied.from.is_empty() {
+        let from = server.proxied.from.iter().map(ToString::to_string);
+        set(&["proxy_protocol"], Data::texts(from, &Origin::Nowhere));
+    }
     write_tls(&server.tls, &mut set);
     let is_http = |e: &Endpoint| e.scheme().carries() == Carries::Request;
     let has_requests = server.listen.iter().any(is_http);
@@ -79,6 +83,7 @@ fn write_service(service: &Spec, set: &mut impl FnMut(&[&str], Data)) {
         Spec::Files(options) => state::write_files(options, set),
         Spec::Api(options) => state::write_api(options, set),
         Spec::Balance(options) => pool::write_balance(options, set),
+        Spec::Chat(options) => state::write_chat(options, set),
         Spec::Echo | Spec::Discard | Spec::Chargen => set(&["service"], service.name().into()),
     }
 }

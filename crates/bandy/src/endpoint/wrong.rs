@@ -121,7 +121,6 @@ fn nearest_scheme(written: &str) -> Option<&'static str> {
     match lower.as_str() {
         "ssl" => return Some("tls"),
         "websocket" => return Some("ws"),
-        "irc" | "ircs" => return None,
         _ => {}
     }
     Scheme::ALL

@@ -36,7 +36,7 @@ impl Downstream {
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        &self.0.meter.peer
+        self.0.meter.peer()
     }
 
     /// Their IP address, if they have one.

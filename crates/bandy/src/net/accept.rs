@@ -7,17 +7,20 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::Instant;
 
+use super::bind::Doors;
 use super::conn::{Conn, Peer};
 use super::ending::Ending;
+use super::inherited::Spare;
 use super::io::Io;
 use super::meter::Meter;
+use super::proxied::Proxied;
 use super::{mem, tls, udp, unix, ws};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, Side};
@@ -28,6 +31,7 @@ pub(super) struct Door {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) tls: Option<tls::Acceptor>,
     pub(super) ws: Option<ws::Origins>,
+    pub(super) proxied: Proxied,
     pub(super) message_bytes: usize,
     pub(super) ending: Ending,
 }
@@ -36,8 +40,37 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub struct Listener {
     source: Source,
-    door: Arc<Door>,
+    endpoint: Arc<Endpoint>,
+    entrance: Entrance,
+    spare: Option<Arc<Spare>>,
     backoff: Backoff,
+}
+
+/// A listener's door, which can be changed while it listens: for connections that are accepted from then on.
+#[derive(Debug, Clone)]
+pub struct Entrance(Arc<RwLock<Arc<Door>>>);
+
+impl Entrance {
+    fn new(door: Door) -> Entrance {
+        Entrance(Arc::new(RwLock::new(Arc::new(door))))
+    }
+
+    fn door(&self) -> Arc<Door> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts another door in. What bounds UDP flows stays as it was.
+    ///
+    /// # Errors
+    /// That the endpoint needs TLS and `doors` has none.
+    pub fn change(&self, doors: &Doors) -> Result<()> {
+        let door = Arc::new(doors.door(self.door().endpoint.clone())?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = door;
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -53,17 +86,29 @@ pub(super) enum Source {
 }
 
 impl Listener {
-    pub(super) fn new(source: Source, door: Arc<Door>) -> Listener {
+    pub(super) fn new(source: Source, door: Door, spare: Option<Spare>) -> Listener {
         Listener {
             source,
-            door,
+            endpoint: door.endpoint.clone(),
+            entrance: Entrance::new(door),
+            spare: spare.map(Arc::new),
             backoff: Backoff::default(),
         }
     }
 
     /// The endpoint it listens on, with its real port.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.door.endpoint
+        &self.endpoint
+    }
+
+    /// Through which its door can be changed.
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// A handle on its socket, while it listens. A `mem` listener has none.
+    pub fn spare(&self) -> Option<Weak<Spare>> {
+        self.spare.as_ref().map(Arc::downgrade)
     }
 
     /// The next connection.
@@ -76,10 +121,10 @@ impl Listener {
             self.backoff.wait().await;
             match self.try_accept().await {
                 Ok((raw, peer)) => {
-                    self.backoff.reset(&self.door.endpoint);
-                    return Incoming::new(raw, peer, self.door.clone());
+                    self.backoff.reset(&self.endpoint);
+                    return Incoming::new(raw, peer, self.entrance.door());
                 }
-                Err(e) => self.backoff.failed(&self.door.endpoint, e),
+                Err(e) => self.backoff.failed(&self.endpoint, e),
             }
         }
     }
@@ -194,7 +239,7 @@ impl Incoming {
 
     /// Who connected.
     pub fn peer(&self) -> &Peer {
-        &self.meter.peer
+        self.meter.peer()
     }
 
     /// Where they connected to.
@@ -208,14 +253,15 @@ impl Incoming {
 
     /// The same connection as if it had come now: what it waited for us counts neither as idleness nor as life.
     pub(crate) fn counted_from_now(mut self) -> Incoming {
-        let peer = self.meter.peer.clone();
+        let peer = self.meter.peer().clone();
         self.meter = Meter::accepted(peer, &self.door.endpoint, &self.door.ending);
         self
     }
 
     /// Whether [`Incoming::establish`] has to wait for the peer.
     pub(crate) fn has_handshake(&self) -> bool {
-        self.door.tls.is_some() || self.door.ws.is_some()
+        let door = &self.door;
+        door.tls.is_some() || door.ws.is_some() || door.proxied.believes(self.peer())
     }
 
     /// Takes the connection off this thread's event loop, to be established on another.
@@ -228,7 +274,7 @@ impl Incoming {
             Raw::Unix(stream) => stream.into_std().map(Raw::LooseUnix),
             other => Ok(other),
         };
-        let act = || format!("handing {} to another event loop", self.meter.peer);
+        let act = || format!("handing {} to another event loop", self.meter.peer());
         self.raw = loose.map_err(|e| Error::talking(Side::Local, act(), e))?;
         Ok(self)
     }
@@ -241,6 +287,9 @@ impl Incoming {
     pub async fn establish(self) -> Result<Conn> {
         let door = self.door.clone();
         let conn = self.establish_plain()?;
+        if door.proxied.believes(conn.peer()) {
+            door.proxied.receive(&conn).await?;
+        }
         if door.tls.is_none() && door.ws.is_none() {
             return Ok(conn);
         }
@@ -257,7 +306,7 @@ impl Incoming {
             Raw::Mem(stream) => Ok(Io::Mem(stream)),
             Raw::Flow(flow) => Ok(Io::Udp(Box::new(udp::Talk::Flow(flow)))),
         };
-        let act = || format!("registering {}", self.meter.peer);
+        let act = || format!("registering {}", self.meter.peer());
         let io = io.map_err(|e| Error::talking(Side::Local, act(), e))?;
         Ok(Conn::new(io, self.meter, self.door.message_bytes))
     }
@@ -267,7 +316,7 @@ impl Door {
     async fn handshakes(&self, mut conn: Conn) -> Result<Conn> {
         if let Some(acceptor) = &self.tls {
             let accept = async |io, meter: Arc<Meter>| {
-                let (stream, info) = acceptor.accept(io, &meter.peer).await?;
+                let (stream, info) = acceptor.accept(io, meter.peer()).await?;
                 Ok((Io::Tls(Box::new(stream.into())), Some(info)))
             };
             conn = conn.step(accept).await?;

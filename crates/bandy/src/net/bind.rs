@@ -2,13 +2,17 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use socket2::Socket;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::accept::{Door, Listener, Source};
 use super::ending::Ending;
+use super::inherited::{HandedOn, Inherited, Spare, Taken};
+use super::proxied::Proxied;
 use super::udp::FlowLimits;
 use super::{mem, tcp, tls, udp, unix, ws};
 use crate::endpoint::{Address, Endpoint, Host, Scheme};
@@ -22,6 +26,8 @@ pub struct Doors {
     pub tls: Option<tls::Acceptor>,
     /// Who may open a WebSocket.
     pub origins: ws::Origins,
+    /// Whose word is taken for whom they bring.
+    pub proxied: Proxied,
     /// Bounds on messages and UDP flows.
     pub limits: Limits,
     /// Connections are served one after the other: a UDP flow ends as soon as it has nothing to say.
@@ -35,14 +41,19 @@ pub struct Doors {
 pub struct Bound {
     endpoint: Endpoint,
     socket: Sock,
-    was_inherited: bool,
+    /// We may have others beside it: it is not one that a service manager gave us.
+    is_own: bool,
+    is_handed_on: HandedOn,
+    /// Where to say that it is ours, once we listen.
+    formerly: Option<HandedOn>,
 }
 
 #[derive(Debug)]
 enum Sock {
     Tcp(Socket),
     Udp(Socket),
-    Unix(Socket, Option<unix::Unlink>),
+    /// A socket file, or an abstract name.
+    Unix(Socket, PathBuf),
     Mem(mem::Listener),
 }
 
@@ -56,28 +67,24 @@ enum Sock {
 /// That the name does not resolve, or the address cannot be bound, with what to try.
 pub fn bind(endpoint: &Endpoint, inherited: &mut Inherited) -> Result<Vec<Bound>> {
     let failed = |e| cannot_listen(endpoint, e);
-    let bound = |endpoint, socket, was_inherited| Bound {
-        endpoint,
-        socket,
-        was_inherited,
-    };
     match endpoint.address() {
         Address::Path(path) => {
-            if let Some(socket) = inherited.take_unix(path) {
-                socket.set_nonblocking(true).map_err(failed)?;
-                return Ok(vec![bound(
-                    endpoint.clone(),
-                    Sock::Unix(socket, None),
-                    true,
-                )]);
-            }
-            let (socket, unlink) = unix::listen(path).map_err(failed)?;
-            let socket = Sock::Unix(socket, unlink);
-            Ok(vec![bound(endpoint.clone(), socket, false)])
+            let unix = |socket| Sock::Unix(socket, path.clone());
+            Ok(vec![match inherited.take_unix(path) {
+                Some(taken) => {
+                    taken.socket.set_nonblocking(true).map_err(failed)?;
+                    Bound {
+                        is_own: taken.is_own,
+                        formerly: taken.formerly,
+                        ..Bound::new(endpoint.clone(), unix(taken.socket))
+                    }
+                }
+                None => Bound::new(endpoint.clone(), unix(unix::listen(path).map_err(failed)?)),
+            }])
         }
         Address::Name(name) => {
             let listener = mem::listen(name).map_err(failed)?;
-            Ok(vec![bound(endpoint.clone(), Sock::Mem(listener), false)])
+            Ok(vec![Bound::new(endpoint.clone(), Sock::Mem(listener))])
         }
         Address::Net(host, port) => {
             let mut all: Vec<Bound> = Vec::new();
@@ -129,28 +136,34 @@ fn bind_addr(at: &Endpoint, inherited: &mut Inherited) -> io::Result<Bound> {
     let Some(address) = at.socket_addr() else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let (socket, was_inherited) = match (at.scheme(), inherited.take_net(at.scheme(), address)) {
-        (Scheme::Udp, Some(socket)) => {
-            udp::prepare(&socket, address)?;
-            (Sock::Udp(socket), true)
-        }
-        (Scheme::Udp, None) => (Sock::Udp(udp::listen(address, false)?), false),
-        (_, Some(socket)) => {
-            socket.set_nonblocking(true)?;
-            socket.set_tcp_nodelay(true)?;
-            (Sock::Tcp(socket), true)
-        }
-        (_, None) => (Sock::Tcp(tcp::listen(address, false)?), false),
+    let socket = match inherited.take_net(at.scheme(), address) {
+        Some(taken) => return given(at, address, taken),
+        None if at.scheme() == Scheme::Udp => Sock::Udp(udp::listen(address, false)?),
+        None => Sock::Tcp(tcp::listen(address, false)?),
     };
     let real = match &socket {
         Sock::Tcp(socket) | Sock::Udp(socket) => socket.local_addr()?.as_socket(),
         Sock::Unix(..) | Sock::Mem(_) => None,
     };
     let endpoint = real.map_or_else(|| at.clone(), |real| at.with_addr(real));
+    Ok(Bound::new(endpoint, socket))
+}
+
+/// A socket that was handed to us, as we want ours to be.
+fn given(at: &Endpoint, address: SocketAddr, taken: Taken) -> io::Result<Bound> {
+    let socket = taken.socket;
+    let socket = if at.scheme() == Scheme::Udp {
+        udp::prepare(&socket, address)?;
+        Sock::Udp(socket)
+    } else {
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        Sock::Tcp(socket)
+    };
     Ok(Bound {
-        endpoint,
-        socket,
-        was_inherited,
+        is_own: taken.is_own,
+        formerly: taken.formerly,
+        ..Bound::new(at.clone(), socket)
     })
 }
 
@@ -195,18 +208,44 @@ fn cannot_listen(endpoint: &Endpoint, cause: io::Error) -> Error {
 }
 
 impl Bound {
+    fn new(endpoint: Endpoint, socket: Sock) -> Bound {
+        Bound {
+            endpoint,
+            socket,
+            is_own: true,
+            is_handed_on: Arc::default(),
+            formerly: None,
+        }
+    }
+
     /// The endpoint with its real port.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
+    /// One more socket at the same address that was handed to us: it must be listened on, as the system deals
+    /// connections out to it too.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn another(&self, inherited: &mut Inherited) -> Result<Option<Bound>> {
+        let Some(address) = self.endpoint.socket_addr() else {
+            return Ok(None);
+        };
+        let taken = inherited.take_net(self.endpoint.scheme(), address);
+        let another = taken.map(|taken| given(&self.endpoint, address, taken));
+        another
+            .transpose()
+            .map_err(|e| cannot_listen(&self.endpoint, e))
+    }
+
     /// Another socket at the same address, for another event loop: the system deals connections and flows out among
-    /// them (SO_REUSEPORT). `None` where the transport has no such thing, or the socket was handed to us.
+    /// them (SO_REUSEPORT). `None` where the transport has no such thing, or a service manager gave us the socket.
     ///
     /// # Errors
     /// What the system reports.
     pub fn beside(&self) -> Result<Option<Bound>> {
-        let (false, Some(address)) = (self.was_inherited, self.endpoint.socket_addr()) else {
+        let (true, Some(address)) = (self.is_own, self.endpoint.socket_addr()) else {
             return Ok(None);
         };
         let socket = match self.socket {
@@ -215,11 +254,7 @@ impl Bound {
             Sock::Unix(..) | Sock::Mem(_) => return Ok(None),
         };
         let socket = socket.map_err(|e| cannot_listen(&self.endpoint, e))?;
-        Ok(Some(Bound {
-            endpoint: self.endpoint.clone(),
-            socket,
-            was_inherited: false,
-        }))
+        Ok(Some(Bound::new(self.endpoint.clone(), socket)))
     }
 
     /// Puts the socket on this thread's event loop.
@@ -227,22 +262,22 @@ impl Bound {
     /// # Errors
     /// That the endpoint needs TLS and `doors` has none, or what the system reports.
     pub fn listen(self, doors: &Doors) -> Result<Listener> {
-        let scheme = self.endpoint.scheme();
-        if scheme.is_secure() && doors.tls.is_none() {
-            return Err(Error::new(
-                Kind::Usage,
-                Side::Local,
-                format!("listening on {}", self.endpoint),
-            )
-            .because("it needs a certificate, and the server has none"));
-        }
+        let door = doors.door(Arc::new(self.endpoint.clone()))?;
         let failed = |e| cannot_listen(&self.endpoint, e);
+        let spare = match &self.socket {
+            Sock::Tcp(socket) | Sock::Udp(socket) | Sock::Unix(socket, _) => {
+                Some(Spare::of(socket, &self.is_handed_on).map_err(failed)?)
+            }
+            Sock::Mem(_) => None,
+        };
         let source = match self.socket {
             Sock::Tcp(socket) => Source::Tcp(TcpListener::from_std(socket.into()).map_err(failed)?),
-            Sock::Unix(socket, unlink) => Source::Unix(
-                UnixListener::from_std(socket.into()).map_err(failed)?,
-                unlink,
-            ),
+            Sock::Unix(socket, path) => {
+                let listener = UnixListener::from_std(socket.into()).map_err(failed)?;
+                let is_own = self.is_own.then_some(path);
+                let unlink = is_own.and_then(|path| unix::Unlink::new(&path, &self.is_handed_on));
+                Source::Unix(listener, unlink)
+            }
             Sock::Mem(listener) => Source::Mem(listener),
             Sock::Udp(socket) => {
                 let limits = FlowLimits {
@@ -255,18 +290,41 @@ impl Bound {
                 Source::Udp(udp::Listener::start(socket, limits).map_err(failed)?)
             }
         };
-        let door = Door {
-            endpoint: Arc::new(self.endpoint),
-            tls: doors
-                .tls
-                .as_ref()
-                .filter(|_| scheme.is_secure())
-                .map(|tls| tls.clone().alpn(protocols(scheme))),
-            ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| doors.origins.clone()),
-            message_bytes: doors.limits.message_bytes,
-            ending: doors.ending.clone(),
+        if let Some(formerly) = self.formerly {
+            formerly.store(true, Relaxed);
+        }
+        Ok(Listener::new(source, door, spare))
+    }
+}
+
+impl Doors {
+    /// The door of one endpoint.
+    ///
+    /// # Errors
+    /// That it needs a certificate, and there is none.
+    pub(super) fn door(&self, endpoint: Arc<Endpoint>) -> Result<Door> {
+        let scheme = endpoint.scheme();
+        let is_tcp = endpoint.port().is_some() && scheme != Scheme::Udp;
+        let tls = match (scheme.is_secure(), &self.tls) {
+            (false, _) => None,
+            (true, Some(tls)) => Some(tls.clone().alpn(protocols(scheme))),
+            (true, None) => {
+                let act = format!("listening on {endpoint}");
+                let error = Error::new(Kind::Usage, Side::Local, act);
+                return Err(error.because("it needs a certificate, and the server has none"));
+            }
         };
-        Ok(Listener::new(source, Arc::new(door)))
+        Ok(Door {
+            endpoint,
+            tls,
+            ws: matches!(scheme, Scheme::Ws | Scheme::Wss).then(|| self.origins.clone()),
+            proxied: match is_tcp {
+                true => self.proxied.clone(),
+                false => Proxied::default(),
+            },
+            message_bytes: self.limits.message_bytes,
+            ending: self.ending.clone(),
+        })
     }
 }
 
@@ -277,70 +335,5 @@ fn protocols(scheme: Scheme) -> &'static [&'static str] {
         Scheme::Https => &["h2", "http/1.1", "http/1.0"],
         Scheme::Wss => &["http/1.1"],
         _ => &[],
-    }
-}
-
-/// Listening sockets that whoever started this process opened for it: systemd's socket activation (sd_listen_fds(3)).
-#[derive(Debug, Default)]
-pub struct Inherited(Vec<Socket>);
-
-impl Inherited {
-    /// None.
-    pub fn none() -> Inherited {
-        Inherited::default()
-    }
-
-    /// Those that `LISTEN_FDS` announces to this process. Takes them out of the environment; call once.
-    pub fn from_env() -> Inherited {
-        let mut fds = listenfd::ListenFd::from_env();
-        // A descriptor that is none of the three stays where it is; one that is, is taken by the first that fits.
-        let take = |fds: &mut listenfd::ListenFd, i| {
-            let tcp = fds.take_tcp_listener(i).ok().flatten().map(Socket::from);
-            let unix = || fds.take_unix_listener(i).ok().flatten().map(Socket::from);
-            tcp.or_else(unix)
-                .or_else(|| fds.take_udp_socket(i).ok().flatten().map(Socket::from))
-        };
-        Inherited((0..fds.len()).filter_map(|i| take(&mut fds, i)).collect())
-    }
-
-    /// Those that no endpoint asked for: their addresses, or the paths of Unix sockets.
-    pub fn left(&self) -> Vec<String> {
-        let address = |socket: &Socket| {
-            let at = socket.local_addr().ok()?;
-            let path = || Some(at.as_pathname()?.display().to_string());
-            at.as_socket().map(|at| at.to_string()).or_else(path)
-        };
-        let unnamed = || "without an address".to_owned();
-        self.0
-            .iter()
-            .map(|s| address(s).unwrap_or_else(unnamed))
-            .collect()
-    }
-
-    fn take_net(&mut self, scheme: Scheme, address: SocketAddr) -> Option<Socket> {
-        let wanted = if scheme == Scheme::Udp {
-            socket2::Type::DGRAM
-        } else {
-            socket2::Type::STREAM
-        };
-        self.take(|socket| {
-            socket.r#type().is_ok_and(|kind| kind == wanted)
-                && socket
-                    .local_addr()
-                    .is_ok_and(|at| at.as_socket() == Some(address))
-        })
-    }
-
-    fn take_unix(&mut self, path: &std::path::Path) -> Option<Socket> {
-        self.take(|socket| {
-            socket
-                .local_addr()
-                .is_ok_and(|at| at.as_pathname() == Some(path))
-        })
-    }
-
-    fn take(&mut self, wanted: impl Fn(&Socket) -> bool) -> Option<Socket> {
-        let at = self.0.iter().position(wanted)?;
-        Some(self.0.swap_remove(at))
     }
 }

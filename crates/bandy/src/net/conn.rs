@@ -5,6 +5,7 @@
 //! sent ([`Conn::recv`], [`Conn::send`]); [`Conn::messages`] makes messages of either. TLS and WebSocket are steps from
 //! a `Conn` to a `Conn`.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -18,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::io::Io;
 use super::messages::Messages;
 use super::meter::Meter;
 use super::tick::Tick;
-use super::{scratch, tls};
+use super::{scratch, tls, ws};
 use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Result, Side};
 
@@ -147,7 +149,30 @@ impl Conn {
 
     /// Who is at the other end.
     pub fn peer(&self) -> &Peer {
-        &self.meter.peer
+        self.meter.peer()
+    }
+
+    /// Where the peer went to: our end's address. As the system tells it, or as was told by who passes the conversation on.
+    pub fn local(&self) -> Option<SocketAddr> {
+        let own = || self.tcp()?.local_addr().ok();
+        self.meter.told_to().or_else(own)
+    }
+
+    /// The socket, where nothing is between it and what is said.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.io {
+            Io::Tcp(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer came to us.
+    pub(super) fn is_near(&self) -> bool {
+        self.meter.side == Side::Downstream
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.io
     }
 
     /// The endpoint that was asked: on the answering end the one listened on, on the asking end the one it went to.
@@ -259,6 +284,49 @@ impl Conn {
         sent.map_err(|e| self.failed("writing to", e))
     }
 
+    /// Writes whole pieces in as few writes as it takes, taking them out as they go; on a WebSocket each is a frame, made
+    /// by [`ws::text_frame`](super::ws::text_frame). Ready once all are on their way.
+    ///
+    /// # Errors
+    /// What the transport reports; on datagrams, that there are none.
+    pub fn poll_write_pieces(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &mut VecDeque<Bytes>,
+    ) -> Poll<Result<()>> {
+        let mut written = 0;
+        let done = match &mut self.io {
+            Io::Ws(socket) => socket.poll_send_frames(cx, pieces, &mut written),
+            Io::Udp(_) => {
+                return Poll::Ready(Err(wrong_framing("pieces of a stream on datagrams")));
+            }
+            stream => poll_write_pieces(stream, cx, pieces, &mut written),
+        };
+        if written > 0 {
+            self.meter.count_written(written);
+        }
+        done.map_err(|e| self.failed("writing to", e))
+    }
+
+    /// Ends the conversation with a code and a reason, where WebSocket is spoken, and waits as [`Conn::close`] does.
+    pub async fn close_with(mut self, code: u16, reason: &str) {
+        if self.framing() == Framing::Stream || self.meter.peer_closed() {
+            return self.close().await;
+        }
+        self.meter.closed_first.store(true, Relaxed);
+        let closing = async {
+            let told = match &mut self.io {
+                Io::Ws(socket) => socket.finish(ws::Close::new(code, reason)).await,
+                _ => Ok(()),
+            };
+            if told.is_ok() {
+                self.drain().await;
+            }
+        };
+        // One that does not read is closed without it.
+        drop(tokio::time::timeout(LINGER_CODE, closing).await);
+    }
+
     /// Ends our direction of the conversation; the peer's goes on.
     ///
     /// A datagram flow has no direction to end: nothing happens there.
@@ -270,11 +338,31 @@ impl Conn {
             self.meter.closed_first.store(true, Relaxed);
         }
         let done = match &mut self.io {
-            Io::Ws(socket) => socket.finish().await,
+            Io::Ws(socket) => socket.finish(ws::Close::normal()).await,
             Io::Udp(_) => Ok(()),
             stream => stream.shutdown().await,
         };
         done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// As [`Conn::finish`]; on a WebSocket the close frame says this.
+    ///
+    /// # Errors
+    /// What the transport reports.
+    pub async fn finish_with(&mut self, close: ws::Close) -> Result<()> {
+        let Io::Ws(socket) = &mut self.io else {
+            return self.finish().await;
+        };
+        let done = socket.finish(close).await;
+        done.map_err(|e| self.failed("closing to", e))
+    }
+
+    /// What the peer of a WebSocket said when it closed it, once [`Conn::recv`] gave `None`.
+    pub fn peer_close(&self) -> Option<&ws::Close> {
+        match &self.io {
+            Io::Ws(socket) => socket.peer_close(),
+            _ => None,
+        }
     }
 
     /// Has the connection end with a reset where it is dropped: for a peer that would take any other end for all that
@@ -364,6 +452,26 @@ pub(crate) fn poll_read_scratch(
         Poll::Ready(Ok(read.filled().len()))
     })
 }
+
+fn poll_write_pieces(
+    io: &mut Io,
+    cx: &mut Context<'_>,
+    pieces: &mut VecDeque<Bytes>,
+    written: &mut usize,
+) -> Poll<io::Result<()>> {
+    while !pieces.is_empty() {
+        let n = ready!(ws::poll_write_some(Pin::new(&mut *io), cx, pieces))?;
+        *written = written.saturating_add(n);
+        let rest = ws::take_written(pieces, n);
+        if !rest.is_empty() {
+            pieces.push_front(rest);
+        }
+    }
+    Pin::new(io).poll_flush(cx)
+}
+
+/// How long [`Conn::close_with`] waits for a peer that is slow to take the code, and all that was sent before it.
+pub const LINGER_CODE: Duration = Duration::from_secs(10);
 
 fn wrong_framing(what: &str) -> Error {
     Error::new(crate::error::Kind::Usage, Side::Local, what)

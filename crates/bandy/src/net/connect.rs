@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
+
 use super::conn::{Conn, Peer};
 use super::io::Io;
 use super::meter::Meter;
@@ -30,7 +32,8 @@ pub struct Phases {
 pub struct Dialer {
     tls: Option<tls::Connector>,
     message_bytes: usize,
-    at: Option<SocketAddr>,
+    /// Where to go instead of resolving a name.
+    resolved: Option<Arc<[SocketAddr]>>,
 }
 
 impl Dialer {
@@ -39,7 +42,7 @@ impl Dialer {
         Dialer {
             tls: None,
             message_bytes: DEFAULT_MESSAGE_BYTES,
-            at: None,
+            resolved: None,
         }
     }
 
@@ -63,10 +66,22 @@ impl Dialer {
         self
     }
 
+    /// Resolves the endpoint's name now, so that connecting to it does not ask again each time.
+    ///
+    /// # Errors
+    /// That it does not resolve.
+    pub async fn resolve(mut self, to: &Endpoint) -> Result<Dialer> {
+        if let Address::Net(host, port) = to.address() {
+            let addresses = resolve(to, host, *port, &mut Phases::default()).await?;
+            self.resolved = Some(addresses.into());
+        }
+        Ok(self)
+    }
+
     /// Where to connect to instead of what the endpoint's host resolves to. Certificates are still to be good for the
     /// host.
     pub fn at(mut self, address: SocketAddr) -> Dialer {
-        self.at = Some(address);
+        self.resolved = Some([address].into());
         self
     }
 
@@ -76,7 +91,24 @@ impl Dialer {
     /// # Errors
     /// Which part failed, with whom, and what to try.
     pub async fn connect(&self, to: &Endpoint, phases: &mut Phases) -> Result<Conn> {
-        let (io, peer) = self.transport(to, phases).await?;
+        self.connect_saying(&[], to, phases).await
+    }
+
+    /// As [`Dialer::connect`], with bytes that are said before anything else, the handshakes too: a PROXY header.
+    ///
+    /// # Errors
+    /// As [`Dialer::connect`].
+    pub async fn connect_saying(
+        &self,
+        first: &[u8],
+        to: &Endpoint,
+        phases: &mut Phases,
+    ) -> Result<Conn> {
+        let (mut io, peer) = self.transport(to, phases).await?;
+        if !first.is_empty() {
+            let said = io.write_all(first).await;
+            said.map_err(|e| Error::talking(Side::Upstream, format!("writing to {to}"), e))?;
+        }
         let endpoint = Arc::new(to.clone());
         let mut conn = Conn::new(io, Meter::asked(peer, endpoint), self.message_bytes);
         if to.scheme().is_secure() {
@@ -132,13 +164,13 @@ impl Dialer {
             }
             Address::Net(host, port) => (host, *port),
         };
-        let addresses = match self.at {
-            Some(address) => vec![address],
-            None => resolve(to, host, port, phases).await?,
+        let addresses: Arc<[SocketAddr]> = match &self.resolved {
+            Some(addresses) => addresses.clone(),
+            None => resolve(to, host, port, phases).await?.into(),
         };
         let started = Instant::now();
         let mut last = None;
-        for address in addresses {
+        for &address in addresses.iter() {
             let connected = match to.scheme() {
                 Scheme::Udp => udp::Talk::connect(address)
                     .await

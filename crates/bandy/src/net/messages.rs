@@ -57,6 +57,16 @@ impl Messages {
         &self.conn
     }
 
+    /// The connection under it, to write to. What is read from it is lost here.
+    pub fn conn_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// The connection under it, once no message is wanted any more.
+    pub fn into_conn(self) -> Conn {
+        self.conn
+    }
+
     /// The next message, without its line end; `None` when the peer will send no more.
     ///
     /// Cancel-safe.

@@ -1,7 +1,8 @@
 //! What is counted of a connection while it is open, and when it wants to be looked at again.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::conn::Peer;
@@ -31,7 +32,16 @@ pub(crate) struct Meter {
     pub(crate) side: Side,
     pub(crate) opened: Instant,
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) peer: Peer,
+    peer: Peer,
+    /// What whoever is in between told of the connection, where it is believed.
+    told: OnceLock<Box<Told>>,
+}
+
+/// Between whom the conversation is, as told by who passes it on to us.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) from: Peer,
+    pub(super) to: Option<SocketAddr>,
 }
 
 impl Meter {
@@ -58,7 +68,28 @@ impl Meter {
             opened: Instant::now(),
             endpoint,
             peer,
+            told: OnceLock::new(),
         })
+    }
+
+    /// Who is at the other end: as the system tells it, or as was told by who passes the conversation on.
+    pub(crate) fn peer(&self) -> &Peer {
+        self.told.get().map_or(&self.peer, |told| &told.from)
+    }
+
+    /// Who is at the other end of the transport.
+    pub(super) fn next_peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Notes what was told. It is told once, before anybody else looks.
+    pub(super) fn tell(&self, told: Told) {
+        let _ = self.told.set(Box::new(told));
+    }
+
+    /// Where the peer went to, where that was told.
+    pub(super) fn told_to(&self) -> Option<SocketAddr> {
+        self.told.get()?.to
     }
 
     pub(super) fn count_read(&self, n: usize) {

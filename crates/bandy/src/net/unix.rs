@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
@@ -20,23 +22,27 @@ use super::tcp::BACKLOG;
 pub(super) struct Unlink {
     path: PathBuf,
     id: Option<(u64, u64)>,
+    /// Somebody else listens on it from now on.
+    is_handed_on: Arc<AtomicBool>,
 }
 
 impl Unlink {
-    fn new(path: &Path) -> Option<Unlink> {
-        if is_abstract(path) {
+    pub(super) fn new(path: &Path, is_handed_on: &Arc<AtomicBool>) -> Option<Unlink> {
+        if abstract_name(path).is_some() {
             return None;
         }
         Some(Unlink {
             path: path.to_owned(),
             id: inode(path),
+            is_handed_on: is_handed_on.clone(),
         })
     }
 }
 
 impl Drop for Unlink {
     fn drop(&mut self) {
-        if self.id.is_some() && inode(&self.path) == self.id {
+        let is_ours = !self.is_handed_on.load(Relaxed);
+        if is_ours && self.id.is_some() && inode(&self.path) == self.id {
             // The process is leaving the address: there is nobody left to tell if the file cannot be removed.
             drop(std::fs::remove_file(&self.path));
         }
@@ -50,13 +56,14 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
         .map(|m| (m.dev(), m.ino()))
 }
 
-fn is_abstract(path: &Path) -> bool {
-    path.as_os_str().as_bytes().starts_with(b"@")
+/// The name in the abstract namespace, where it is one.
+pub(super) fn abstract_name(path: &Path) -> Option<&[u8]> {
+    path.as_os_str().as_bytes().strip_prefix(b"@")
 }
 
 /// A listening socket at `path`. A socket file that nobody listens on any more (a killed process leaves its own) is
 /// replaced; anything else there is an error.
-pub(super) fn listen(path: &Path) -> io::Result<(Socket, Option<Unlink>)> {
+pub(super) fn listen(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = address(path)?;
     match socket.bind(&address) {
@@ -68,11 +75,11 @@ pub(super) fn listen(path: &Path) -> io::Result<(Socket, Option<Unlink>)> {
     }
     socket.set_nonblocking(true)?;
     socket.listen(BACKLOG)?;
-    Ok((socket, Unlink::new(path)))
+    Ok(socket)
 }
 
 fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
-    if is_abstract(path) || !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+    if abstract_name(path).is_some() || !std::fs::symlink_metadata(path)?.file_type().is_socket() {
         return Ok(false);
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -82,7 +89,7 @@ fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
 }
 
 fn address(path: &Path) -> io::Result<SockAddr> {
-    match path.as_os_str().as_bytes().strip_prefix(b"@") {
+    match abstract_name(path) {
         // socket2 takes an abstract name as a path that begins with NUL.
         Some(name) => {
             SocketAddr::from_abstract_name(name)?;
@@ -107,7 +114,7 @@ pub(super) fn peer(stream: &UnixStream) -> Peer {
 
 /// Connects to a socket file or an abstract name.
 pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
-    match path.as_os_str().as_bytes().strip_prefix(b"@") {
+    match abstract_name(path) {
         Some(name) => {
             let stream = std::os::unix::net::UnixStream::connect_addr(
                 &SocketAddr::from_abstract_name(name)?,

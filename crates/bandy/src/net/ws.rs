@@ -1,11 +1,13 @@
 //! WebSocket (RFC 6455): the step from a stream to messages, in both roles.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use futures_util::{Sink, SinkExt, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
@@ -84,8 +86,53 @@ pub(crate) fn is_this_machine(authority: &str) -> bool {
 /// An established WebSocket over a stream.
 pub(crate) struct Socket<S> {
     stream: WebSocketStream<S>,
-    /// The peer's close frame has come.
-    peer_closed: bool,
+    /// What is left of a frame that [`Socket::poll_send_frames`] began. Nothing else is written before it.
+    begun: Bytes,
+    /// The peer's close frame has come, and says this.
+    peer_close: Option<Close>,
+}
+
+/// Why a WebSocket is closed (RFC 6455, section 7.4): what a close frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Close {
+    /// The code; `None` where the frame has none.
+    pub code: Option<u16>,
+    /// The reason; at most 123 bytes.
+    pub reason: String,
+}
+
+impl Close {
+    /// With a code and a reason, as much of it as there is room for.
+    pub fn new(code: u16, reason: &str) -> Close {
+        // A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
+        let mut end = reason.len().min(123);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        Close {
+            code: Some(code),
+            reason: reason.get(..end).unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// All was said.
+    pub fn normal() -> Close {
+        Close::new(1000, "")
+    }
+
+    fn of(frame: Option<CloseFrame>) -> Close {
+        Close {
+            code: frame.as_ref().map(|frame| frame.code.into()),
+            reason: frame.map_or_else(String::new, |frame| frame.reason.to_string()),
+        }
+    }
+
+    fn frame(self) -> Option<CloseFrame> {
+        Some(CloseFrame {
+            code: self.code?.into(),
+            reason: self.reason.into(),
+        })
+    }
 }
 
 fn config(message_bytes: usize) -> WebSocketConfig {
@@ -125,7 +172,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let config = Some(config(message_bytes));
     match tokio_tungstenite::accept_hdr_async_with_config(stream, check, config).await {
         Ok(stream) => Ok(Socket::new(stream)),
-        Err(e) => Err(handshake_failed(e, Side::Downstream, &meter.peer)),
+        Err(e) => Err(handshake_failed(e, Side::Downstream, meter.peer())),
     }
 }
 
@@ -204,7 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn new(stream: WebSocketStream<S>) -> Socket<S> {
         Socket {
             stream,
-            peer_closed: false,
+            peer_close: None,
+            begun: Bytes::new(),
         }
     }
 
@@ -215,13 +263,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         meter: &Meter,
     ) -> Poll<io::Result<Option<Message>>> {
         loop {
+            // Reading may answer a ping, which must not stand in the middle of another frame.
+            ready!(self.poll_begun(cx))?;
             let message = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
                     return self.poll_end(cx);
                 }
                 // All was said: how the transport under it ends does not matter any more.
-                Some(Err(_)) if self.peer_closed => return self.poll_end(cx),
+                Some(Err(_)) if self.peer_close.is_some() => return self.poll_end(cx),
                 Some(Err(e)) => {
                     self.tell_why(cx, &e);
                     return Poll::Ready(Err(to_io(e)));
@@ -241,8 +291,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.
-                WsMessage::Close(_) => {
-                    self.peer_closed = true;
+                WsMessage::Close(frame) => {
+                    self.peer_close = Some(Close::of(frame));
                     continue;
                 }
                 WsMessage::Frame(_) => continue,
@@ -278,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     pub(crate) async fn send(&mut self, message: Message) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
         self.stream.send(to_ws(message)?).await.map_err(to_io)
     }
 
@@ -287,6 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         cx: &mut Context<'_>,
         message: &mut Option<Message>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_begun(cx))?;
         let mut socket = Pin::new(&mut self.stream);
         if message.is_some() {
             ready!(socket.as_mut().poll_ready(cx)).map_err(to_io)?;
@@ -298,17 +350,120 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket.poll_flush(cx).map_err(to_io)
     }
 
+    /// What the peer's close frame says, once it has come.
+    pub(crate) fn peer_close(&self) -> Option<&Close> {
+        self.peer_close.as_ref()
+    }
+
+    /// Sends frames as they are, made by [`text_frame`] or [`ping_frame`]: one that many hear is made once, and what
+    /// waits goes in one write. Takes them out as they go; how many bytes were written so far is added to `written`.
+    pub(crate) fn poll_send_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &mut VecDeque<Bytes>,
+        written: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_begun(cx))?;
+        if frames.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // What was to be said before, as the answer to a ping.
+        ready!(Pin::new(&mut self.stream).poll_flush(cx)).map_err(to_io)?;
+        while !frames.is_empty() {
+            let n = ready!(poll_write_some(Pin::new(self.stream.get_mut()), cx, frames))?;
+            *written = written.saturating_add(n);
+            self.begun = take_written(frames, n);
+            ready!(self.poll_begun(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.begun.is_empty() {
+            let n = ready!(Pin::new(self.stream.get_mut()).poll_write(cx, &self.begun))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.begun.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Sends our close frame. The peer's answer comes as the end of [`Socket::poll_recv`].
-    pub(crate) async fn finish(&mut self) -> io::Result<()> {
-        let close = CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        };
-        match self.stream.close(Some(close)).await {
+    pub(crate) async fn finish(&mut self, close: Close) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_begun(cx)).await?;
+        match self.stream.close(close.frame()).await {
             Ok(()) | Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => Ok(()),
             Err(e) => Err(to_io(e)),
         }
     }
+}
+
+/// The most pieces of one write.
+const PIECES: usize = 64;
+
+/// Writes the first of these pieces, as many as the transport takes at once: how many bytes.
+pub(super) fn poll_write_some<W: AsyncWrite>(
+    to: Pin<&mut W>,
+    cx: &mut Context<'_>,
+    pieces: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
+    let empty = io::IoSlice::new(&[]);
+    let mut slices = [empty; PIECES];
+    let mut count = 0;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        *slice = io::IoSlice::new(piece);
+        count += 1;
+    }
+    match ready!(to.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        n => Poll::Ready(Ok(n)),
+    }
+}
+
+/// Takes out of the pieces what was written: what is left of the one that it ended in.
+pub(super) fn take_written(pieces: &mut VecDeque<Bytes>, written: usize) -> Bytes {
+    let mut left = written;
+    while let Some(mut piece) = pieces.pop_front() {
+        if piece.len() > left {
+            piece.advance(left);
+            if left > 0 {
+                return piece;
+            }
+            pieces.push_front(piece);
+            break;
+        }
+        left -= piece.len();
+    }
+    Bytes::new()
+}
+
+/// A whole frame of text, as a server sends it (RFC 6455, section 5.2): not masked, so that all hear the same bytes.
+pub fn text_frame(text: &[u8]) -> Bytes {
+    frame(0x81, text)
+}
+
+/// A ping without anything in it.
+pub fn ping_frame() -> Bytes {
+    Bytes::from_static(&[0x89, 0])
+}
+
+fn frame(first: u8, payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + 10);
+    frame.push(first);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short @ ..=125), _) => frame.push(short),
+        (_, Ok(middle)) => {
+            frame.push(126);
+            frame.extend_from_slice(&middle.to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(payload);
+    frame.into()
 }
 
 fn to_ws(Message { data, is_text }: Message) -> io::Result<WsMessage> {

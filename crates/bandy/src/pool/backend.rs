@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use super::health::{Census, Fault, Health, Passive, State, Totals};
 use super::options::{Member, Options};
 use super::{Key, Pool};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::client::Version;
 use crate::net::{Conn, Dialer, Phases, Tick, tls};
@@ -97,7 +97,7 @@ impl Backend {
             address: member.address,
             name: member.name.clone(),
             salt: Key::of(member.name.as_bytes()).with(0),
-            told: ArcSwap::from_pointee(Told::new(options, tls, member.address)),
+            told: ArcSwap::from_pointee(Told::new(member, options, tls)),
             load: Load::default(),
             weight: AtomicU32::new(member.weight),
             max: AtomicUsize::new(member.max.unwrap_or(usize::MAX)),
@@ -286,9 +286,17 @@ impl Backend {
     /// # Errors
     /// As [`Dialer::connect`]; that it took too long.
     pub async fn connect(&self, phases: &mut Phases) -> Result<Conn> {
+        self.connect_saying(&[], phases).await
+    }
+
+    /// As [`Backend::connect`], with bytes that are said before anything else: a PROXY header.
+    ///
+    /// # Errors
+    /// As [`Backend::connect`].
+    pub async fn connect_saying(&self, first: &[u8], phases: &mut Phases) -> Result<Conn> {
         let told = self.told.load_full();
         let deadline = told.options.deadlines.connect;
-        let connecting = told.dialer.connect(&self.endpoint, phases);
+        let connecting = told.dialer.connect_saying(first, &self.endpoint, phases);
         match tokio::time::timeout(deadline, connecting).await {
             Ok(done) => done,
             Err(_) => Err(self.too_slow(deadline)),
@@ -478,8 +486,14 @@ impl Backend {
     ) {
         self.weight.store(member.weight, Relaxed);
         self.max.store(member.max.unwrap_or(usize::MAX), Relaxed);
-        self.told
-            .store(Arc::new(Told::new(options, tls, member.address)));
+        self.told.store(Arc::new(Told::new(member, options, tls)));
+        if options.health.probe.is_none() {
+            let now = Tick::now();
+            let mut health = self.lock();
+            if health.unprobed(now) {
+                self.show(&health, now);
+            }
+        }
     }
 
     pub(super) fn home(&self) -> Option<Arc<Pool>> {
@@ -511,17 +525,17 @@ fn moved(mean: u64, latency: u64, since_nanos: u64) -> u64 {
 }
 
 impl Told {
-    fn new(
-        options: &Arc<Options>,
-        tls: Option<&tls::Connector>,
-        address: Option<SocketAddr>,
-    ) -> Told {
+    fn new(member: &Member, options: &Arc<Options>, tls: Option<&tls::Connector>) -> Told {
         let dialer = match tls {
             Some(tls) => Dialer::with_tls(tls.clone()),
             None => Dialer::plain(),
         };
-        let mut dialer = dialer.alpn(Version::alpn(options.http));
-        if let Some(address) = address {
+        // What is offered is HTTP; other streams in TLS have names of their own, or none.
+        let mut dialer = match member.endpoint.scheme().carries() {
+            Carries::Request => dialer.alpn(Version::alpn(options.http)),
+            _ => dialer,
+        };
+        if let Some(address) = member.address {
             dialer = dialer.at(address);
         }
         Told {

@@ -150,6 +150,14 @@ impl Health {
         self.changed(before, now)
     }
 
+    /// Nobody probes it any more: what probes said is forgotten. Says whether the state is another now.
+    pub fn unprobed(&mut self, now: Tick) -> bool {
+        let before = self.state();
+        self.is_up = true;
+        self.run = 0;
+        self.changed(before, now)
+    }
+
     /// Whether traffic failed so much that this backend is to be ejected, told of a failure as it happens. Whether the pool
     /// can do without it, [`Census::may_eject`] says.
     pub fn is_failing(&mut self, totals: Totals, passive: &Passive, now: Tick) -> bool {

@@ -95,7 +95,8 @@ impl Pool {
             own: own.clone(),
         });
         pool.lock().tls = tls;
-        pool.fill(Roster::empty(options));
+        let strategy = options.strategy.build();
+        pool.fill(options, strategy);
         Ok(pool)
     }
 
@@ -105,24 +106,17 @@ impl Pool {
         keeper::keep(self.own.clone(), self.changes.subscribe())
     }
 
-    /// Takes up another configuration. Backends that stay keep their leases, health and counters, and those that go keep
+    /// Prepares to be told anew. Backends that stay keep their health, their counts and their leases; those that go keep
     /// the leases that are out.
     ///
     /// # Errors
-    /// What is wrong with its certificates; then nothing has changed.
-    pub fn update(&self, options: Options) -> Result<()> {
-        if *self.options() == options {
-            return Ok(());
-        }
-        let tls = connector(&options)?;
-        self.budget.set_percent(options.retry.budget);
-        let mut inside = self.lock();
-        inside.tls = tls;
-        let is_there = |name: &String| options.members.iter().any(|m| m.name == *name);
-        inside.found.retain(|name, _| is_there(name));
-        drop(inside);
-        self.fill(Roster::empty(Arc::new(options)));
-        Ok(())
+    /// What is wrong with its certificates.
+    pub fn update(self: &Arc<Pool>, options: Options) -> Result<Update> {
+        Ok(Update {
+            tls: connector(&options)?,
+            pool: self.clone(),
+            options,
+        })
     }
 
     /// What the DNS has said of a member.
@@ -141,7 +135,7 @@ impl Pool {
         inside.found.insert(member.name.clone(), targets);
         drop(inside);
         let roster = self.roster.load_full();
-        self.fill(roster.next(&[], Tick::now()));
+        self.fill(roster.options.clone(), roster.strategy.clone());
     }
 
     /// Its name in the configuration.
@@ -170,27 +164,26 @@ impl Pool {
         inside.members.iter().find(|b| b.name() == name).cloned()
     }
 
-    /// Puts the members into the pool that this roster's options tell of: those that are there stay who they are.
-    fn fill(&self, with: Roster) {
+    /// Puts the members into the pool that the options tell of: those that are there stay who they are.
+    fn fill(&self, options: Arc<Options>, strategy: Arc<dyn Strategy>) {
         let mut inside = self.lock();
-        let options = &with.options;
         let old = std::mem::take(&mut inside.members);
-        for member in &resolve::expanded(options, &inside.found) {
+        for member in &resolve::expanded(&options, &inside.found) {
             let is_new = |b: &&Arc<Backend>| !inside.members.iter().any(|m| Arc::ptr_eq(m, b));
             let known = old.iter().filter(is_new).find(|b| b.is_for(member));
             let backend = match known {
                 Some(backend) => {
-                    backend.take_up(member, options, inside.tls.as_ref());
+                    backend.take_up(member, &options, inside.tls.as_ref());
                     backend.clone()
                 }
                 None => {
                     let home = self.own.clone();
-                    Arc::new(Backend::new(member, options, inside.tls.as_ref(), home))
+                    Arc::new(Backend::new(member, &options, inside.tls.as_ref(), home))
                 }
             };
             inside.members.push(backend);
         }
-        let roster = with.next(&inside.members, Tick::now());
+        let roster = Roster::with(options, strategy, &inside.members, Tick::now());
         self.roster.store(Arc::new(roster));
         drop(inside);
         self.changes.send_modify(|n| *n = n.wrapping_add(1));
@@ -265,6 +258,29 @@ fn connector(options: &Options) -> Result<Option<tls::Connector>> {
     }
 }
 
+/// What a pool is to be told anew.
+#[derive(Debug)]
+pub struct Update {
+    pool: Arc<Pool>,
+    options: Options,
+    tls: Option<tls::Connector>,
+}
+
+impl Update {
+    /// Tells it.
+    pub fn apply(self) {
+        let (pool, options) = (self.pool, self.options);
+        pool.budget.set_percent(options.retry.budget);
+        let mut inside = pool.lock();
+        inside.tls = self.tls;
+        let is_there = |name: &String| options.members.iter().any(|m| m.name == *name);
+        inside.found.retain(|name, _| is_there(name));
+        drop(inside);
+        let strategy = options.strategy.build();
+        pool.fill(Arc::new(options), strategy);
+    }
+}
+
 /// All pools of a configuration, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Pools(Arc<HashMap<String, Arc<Pool>>>);
@@ -281,14 +297,30 @@ impl Pools {
         Ok(Pools(Arc::new(made.collect::<Result<_>>()?)))
     }
 
+    /// The pools of another configuration: those there are, with what is to be told them, and new ones.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn next(&self, all: &[Options]) -> Result<(Pools, Vec<Update>)> {
+        let (mut next, mut updates) = (HashMap::new(), Vec::new());
+        for options in all {
+            let pool = match self.get(&options.name) {
+                None => Pool::new(options.clone())?,
+                Some(pool) => {
+                    if *pool.options() != *options {
+                        updates.push(pool.update(options.clone())?);
+                    }
+                    pool.clone()
+                }
+            };
+            next.insert(options.name.clone(), pool);
+        }
+        Ok((Pools(Arc::new(next)), updates))
+    }
+
     /// The pool of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Pool>> {
         self.0.get(name)
-    }
-
-    /// What goes on beside them: see [`Pool::keep`].
-    pub fn keep(&self) -> impl Iterator<Item = impl Future<Output = ()> + Send + 'static> {
-        self.0.values().map(|pool| pool.keep())
     }
 
     /// Every pool, in no order.

@@ -9,6 +9,7 @@ use super::strategy::Choice;
 use crate::endpoint::{Carries, Endpoint, Host, Scheme};
 use crate::http::client::Version;
 use crate::net::tls::ClientTls;
+use crate::wire::proxy;
 
 /// A pool, every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Options {
     pub resolver: Option<SocketAddr>,
     /// Which version of HTTP backends are asked in; `None` is what they offer in the TLS handshake, else HTTP/1.1.
     pub http: Option<Version>,
+    /// Connections to backends begin with whom they bring (the PROXY protocol).
+    pub proxy_protocol: Option<proxy::Version>,
 }
 
 /// A backend as it was told.
@@ -146,6 +149,7 @@ impl Options {
             slow_start: None,
             resolver: None,
             http: None,
+            proxy_protocol: None,
         }
     }
 

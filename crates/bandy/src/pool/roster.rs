@@ -21,14 +21,10 @@ pub(super) struct Roster {
 }
 
 impl Roster {
+    /// Of nobody.
     pub(super) fn empty(options: Arc<Options>) -> Roster {
-        Roster::of(options, &[], Tick::now())
-    }
-
-    /// The roster of these members as they are now. The strategy is made anew only with the options.
-    pub(super) fn of(options: Arc<Options>, members: &[Arc<Backend>], now: Tick) -> Roster {
         let strategy = options.strategy.build();
-        Roster::with(options, strategy, members, now)
+        Roster::with(options, strategy, &[], Tick::now())
     }
 
     /// The next roster, with the same strategy.
@@ -36,7 +32,8 @@ impl Roster {
         Roster::with(self.options.clone(), self.strategy.clone(), members, now)
     }
 
-    fn with(
+    /// The roster of these members as they are now.
+    pub(super) fn with(
         options: Arc<Options>,
         strategy: Arc<dyn Strategy>,
         members: &[Arc<Backend>],

@@ -10,8 +10,8 @@ use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
-use super::Shared;
 use super::drain::{Part, Stage};
+use super::live::Shared;
 use super::loops::OnLoop;
 use super::serve::Place;
 use crate::endpoint::Carries;
@@ -137,11 +137,11 @@ pin_project! {
 impl Talk {
     fn new(record: Record, conn: Conn, held: Held) -> Talk {
         let news = record.server.drain.news();
-        let service = record.server.service.clone();
+        let call = record.server.service.answer(conn);
         // Looked at when it is first polled; by then it is on the event loop whose timers it uses.
         let timer = tokio::time::sleep(Duration::ZERO);
         Talk {
-            call: service.call_owned(conn),
+            call,
             is_watched: false,
             looks_at: Tick::now(),
             record,
@@ -246,7 +246,7 @@ impl Drop for Record {
             server = %self.server.name,
             service = %self.server.service_name,
             endpoint = %meter.endpoint,
-            peer = %meter.peer,
+            peer = %meter.peer(),
             received = meter.read(),
             sent = meter.written(),
             duration_ms = (duration_ms * 1e3).round() / 1e3,

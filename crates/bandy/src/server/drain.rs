@@ -98,10 +98,14 @@ impl Drain {
         left
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.parts.load(Ordering::Acquire) == 0
+    }
+
     async fn ended(&self) {
         loop {
             let none_left = self.none_left.notified();
-            if self.parts.load(Ordering::Acquire) == 0 {
+            if self.is_over() {
                 return;
             }
             none_left.await;

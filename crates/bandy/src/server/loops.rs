@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::error::{Error, Kind, Result, Side};
 
@@ -70,10 +71,9 @@ impl Loops {
     }
 
     /// Runs something beside the servers, until it ends or the event loops do.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(first) = self.all.first() {
-            first.handle.spawn(work);
-        }
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+        let first = self.all.first()?;
+        Some(first.handle.spawn(work).abort_handle())
     }
 
     pub(super) fn all(&self) -> &Arc<[EventLoop]> {

@@ -1,10 +1,14 @@
 //! Servers: endpoints to listen on, a service behind them, and how its connections are run.
 //!
 //! [`Server`] is what is asked for, [`Running`] what came of it. `serve.rs` has the accept loop, `converse.rs` what
-//! happens to each connection, `model.rs` where it runs, `drain.rs` how it all ends.
+//! happens to each connection, `model.rs` where it runs, `change.rs` how it becomes another while it runs, `drain.rs` how
+//! it all ends.
 
+mod change;
 mod converse;
 mod drain;
+mod listening;
+mod live;
 pub mod loops;
 pub mod model;
 mod serve;
@@ -16,19 +20,22 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host};
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::Limits;
 use crate::net::ca::names_for;
 use crate::net::conn::Conn;
+use crate::net::proxied::Proxied;
 use crate::net::tls::{Acceptor, ServerTls};
 use crate::net::ws::Origins;
-use crate::net::{Bound, Doors, Inherited, bind};
+use crate::net::{Doors, Inherited, bind};
 use crate::service::{BoxService, Service};
+pub use change::Change;
 use drain::Drain;
+use listening::Listening;
+use live::{Live, Shared};
 pub use loops::Loops;
 pub use model::Model;
-use model::Run;
 
 /// A server that is not yet started.
 ///
@@ -49,6 +56,7 @@ pub struct Server {
     limits: Limits,
     tls: ServerTls,
     origins: Origins,
+    proxied: Proxied,
 }
 
 impl Server {
@@ -63,6 +71,7 @@ impl Server {
             limits: Limits::default(),
             tls: ServerTls::default(),
             origins: Origins::default(),
+            proxied: Proxied::default(),
         }
     }
 
@@ -117,6 +126,12 @@ impl Server {
         self
     }
 
+    /// From whom connections are taken that begin with whom they bring (the PROXY protocol).
+    pub fn proxied(mut self, proxied: Proxied) -> Server {
+        self.proxied = proxied;
+        self
+    }
+
     /// Starts the server on event loops of its own, one per core.
     ///
     /// # Errors
@@ -144,131 +159,99 @@ impl Server {
     /// Which endpoint cannot be listened on, and why; what is wrong with its certificate.
     pub fn start_on(self, loops: &Arc<Loops>, inherited: &mut Inherited) -> Result<Running> {
         if self.endpoints.is_empty() {
-            return Err(
-                Error::new(Kind::Usage, Side::Local, format!("starting {}", self.name))
-                    .because("it listens nowhere")
-                    .hint("give it an endpoint, such as tcp://127.0.0.1:7000"),
-            );
+            return Err(self.listens_nowhere());
         }
         // Before anything listens: whoever connects may then rely on the local CA being there.
-        let tls = match self.endpoints.iter().any(|e| e.scheme().is_secure()) {
-            true => Some(Acceptor::new(&self.tls, &names_for(&self.endpoints))?),
-            false => None,
-        };
+        let tls = Certificate::of(&self, None)?;
         let mut bound = Vec::new();
         for endpoint in &self.endpoints {
-            bound.extend(bind(endpoint, inherited)?);
+            bound.push((endpoint.clone(), bind(endpoint, inherited)?));
         }
-        let endpoints: Vec<Endpoint> = bound.iter().map(|b| b.endpoint().clone()).collect();
         let drain = Drain::new();
-        let doors = Doors {
+        let doors = self.doors(&tls, &drain);
+        let places = Arc::new(Semaphore::new(Shared::places(&self.limits)));
+        let place = match self.model {
+            Model::Sequential => On::Own(Loops::start_some(1)?),
+            Model::Async | Model::Threads => On::Shared,
+        };
+        let mut running = Running {
+            model: self.model,
+            live: Arc::new(Live::new(self.shared(places, drain))),
+            listening: Vec::new(),
+            endpoints: Vec::new(),
             tls,
-            origins: self.origins,
+            turn: Arc::new(Semaphore::new(1)),
+            on: place,
+            loops: loops.clone(),
+        };
+        // What was started before something fails stops again as it is dropped.
+        for (asked, sockets) in bound {
+            running.open(&asked, sockets, &doors, inherited)?;
+        }
+        running.note_endpoints();
+        Ok(running)
+    }
+
+    fn listens_nowhere(&self) -> Error {
+        Error::new(Kind::Usage, Side::Local, format!("starting {}", self.name))
+            .because("it listens nowhere")
+            .hint("give it an endpoint, such as tcp://127.0.0.1:7000")
+    }
+
+    /// What stands behind its sockets.
+    fn doors(&self, tls: &Certificate, drain: &Drain) -> Doors {
+        Doors {
+            tls: tls.acceptor.clone(),
+            origins: self.origins.clone(),
+            proxied: self.proxied.clone(),
             limits: self.limits.clone(),
             one_at_a_time: self.model == Model::Sequential,
             ending: drain.ending().clone(),
-        };
-        let shared = Arc::new(Shared {
+        }
+    }
+
+    fn shared(self, places: Arc<Semaphore>, drain: Arc<Drain>) -> Shared {
+        Shared {
             name: self.name,
             service_name: self.service_name,
             service: self.service,
-            places: Arc::new(Semaphore::new(
-                self.limits.connections.min(Semaphore::MAX_PERMITS),
-            )),
             limits: self.limits,
+            places,
             drain,
             overload: serve::OverloadLog::default(),
-        });
-        let own = start_listening(&shared, self.model, bound, &doors, loops)?;
-        Ok(Running {
-            shared,
-            endpoints,
-            _own: own,
-            _loops: loops.clone(),
+        }
+    }
+}
+
+/// A server's certificate, and what it was made for.
+#[derive(Debug, Clone)]
+struct Certificate {
+    acceptor: Option<Acceptor>,
+    asked: ServerTls,
+    names: Vec<Host>,
+}
+
+impl Certificate {
+    /// The certificate that a server asks for: the one before, where it is the same. That goes on with the sessions that
+    /// clients take up again.
+    fn of(server: &Server, before: Option<&Certificate>) -> Result<Certificate> {
+        let names = names_for(&server.endpoints);
+        let is_secure = server.endpoints.iter().any(|e| e.scheme().is_secure());
+        let same = |c: &&Certificate| {
+            c.asked == server.tls && c.names == names && c.acceptor.is_some() == is_secure
+        };
+        if let Some(same) = before.filter(same) {
+            return Ok(same.clone());
+        }
+        Ok(Certificate {
+            acceptor: match is_secure {
+                true => Some(Acceptor::new(&server.tls, &names)?),
+                false => None,
+            },
+            asked: server.tls.clone(),
+            names,
         })
     }
-}
-
-/// Puts every socket on an event loop, with an accept loop each. Gives the loop that only this server has, if any.
-fn start_listening(
-    shared: &Arc<Shared>,
-    model: Model,
-    bound: Vec<Bound>,
-    doors: &Doors,
-    loops: &Arc<Loops>,
-) -> Result<Option<Loops>> {
-    // What was started before something fails is stopped again.
-    let undo = StopUnlessKept(Some(shared.clone()));
-    let own = match model {
-        Model::Sequential => Some(Loops::start_some(1)?),
-        Model::Async | Model::Threads => None,
-    };
-    let all = own.as_ref().unwrap_or(loops).all();
-    let turn = Arc::new(Semaphore::new(1));
-    let start = |socket: Bound, home: usize| -> Result<()> {
-        let run = match model {
-            Model::Async => Run::OnLoops {
-                loops: all.clone(),
-                home,
-            },
-            Model::Threads => Run::OnThreads,
-            Model::Sequential => Run::InTurn(turn.clone()),
-        };
-        let Some(event_loop) = all.get(home) else {
-            return Ok(());
-        };
-        let _on_loop = event_loop.handle.enter();
-        let listener = socket.listen(doors)?;
-        event_loop.handle.spawn(serve::serve(
-            shared.clone(),
-            listener,
-            run,
-            shared.drain.part(),
-        ));
-        Ok(())
-    };
-    for (i, socket) in bound.into_iter().enumerate() {
-        if model == Model::Async {
-            for home in 1..all.len() {
-                if let Some(another) = socket.beside()? {
-                    start(another, home)?;
-                }
-            }
-            start(socket, 0)?;
-        } else {
-            start(socket, i % all.len())?;
-        }
-    }
-    undo.keep();
-    Ok(own)
-}
-
-struct StopUnlessKept(Option<Arc<Shared>>);
-
-impl StopUnlessKept {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for StopUnlessKept {
-    fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.drain.stop();
-        }
-    }
-}
-
-/// What all connections of a server share.
-#[derive(Debug)]
-struct Shared {
-    name: String,
-    service_name: String,
-    service: BoxService<Conn>,
-    limits: Limits,
-    places: Arc<Semaphore>,
-    drain: Arc<Drain>,
-    overload: serve::OverloadLog,
 }
 
 /// A server that answers.
@@ -277,12 +260,25 @@ struct Shared {
 /// lets them finish first.
 #[derive(Debug)]
 pub struct Running {
-    shared: Arc<Shared>,
+    live: Arc<Live>,
+    model: Model,
+    listening: Vec<Listening>,
     endpoints: Vec<Endpoint>,
-    /// The loop of a sequential server.
-    _own: Option<Loops>,
+    tls: Certificate,
+    /// One at a time, for a sequential server.
+    turn: Arc<Semaphore>,
+    on: On,
     /// Kept alive for the conversations on them.
-    _loops: Arc<Loops>,
+    loops: Arc<Loops>,
+}
+
+/// The event loops of a server.
+#[derive(Debug)]
+enum On {
+    /// Those of everybody.
+    Shared,
+    /// One that only a sequential server has: its services may block it.
+    Own(Loops),
 }
 
 impl Running {
@@ -298,13 +294,13 @@ impl Running {
     }
 
     /// What the service is called.
-    pub fn service_name(&self) -> &str {
-        &self.shared.service_name
+    pub fn service_name(&self) -> String {
+        self.live.current().service_name.clone()
     }
 
     /// What the server is called.
-    pub fn name(&self) -> &str {
-        &self.shared.name
+    pub fn name(&self) -> String {
+        self.live.current().name.clone()
     }
 
     /// Stops accepting, lets conversations finish until the drain deadline, and cuts those that are left: their number
@@ -312,7 +308,8 @@ impl Running {
     ///
     /// May be called again while it runs, or after it was cancelled.
     pub async fn drain(&self) -> usize {
-        self.shared.drain.run(self.shared.limits.drain).await
+        let shared = self.live.current();
+        shared.drain.run(shared.limits.drain).await
     }
 
     /// Keeps this thread until SIGTERM or SIGINT, and then lets conversations finish as [`Running::drain`] does.
@@ -333,14 +330,19 @@ impl Running {
         })
     }
 
+    /// Whether nothing of it is left: it has stopped, and its conversations have ended.
+    pub fn is_over(&self) -> bool {
+        self.live.drain.is_over()
+    }
+
     /// Ends every conversation at once.
     pub async fn cut(&self) {
-        self.shared.drain.run(Duration::ZERO).await;
+        self.live.drain.run(Duration::ZERO).await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.drain.stop();
+        self.live.drain.stop();
     }
 }

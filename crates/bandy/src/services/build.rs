@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::template::Template;
 use super::{
-    Answers, Route, Spec, To, api, balance, chargen, discard, echo, exec, files, greet, reply,
+    Answers, Route, Spec, To, api, balance, chargen, chat, discard, echo, exec, files, greet, reply,
 };
 use crate::accounts::Accounts;
 use crate::endpoint::Carries;
@@ -13,7 +13,7 @@ use crate::http::{Authority, Http, Request, Response, Router, router};
 use crate::limits::Limits;
 use crate::net::conn::Conn;
 use crate::pool::Pools;
-use crate::service::{BoxService, Service};
+use crate::service::{Answer, BoxService, Service};
 use crate::state::Store;
 
 /// What services need that was not told to them.
@@ -27,6 +27,8 @@ pub struct Needs {
     pub pools: Pools,
     /// The bounds of the server that they are for.
     pub limits: Limits,
+    /// The chats that run already: servers that are told the same share one.
+    pub chats: chat::Hubs,
 }
 
 impl std::fmt::Debug for Needs {
@@ -35,15 +37,33 @@ impl std::fmt::Debug for Needs {
     }
 }
 
+/// What answers at a server, made.
+#[derive(Debug, Clone)]
+pub struct Built {
+    service: BoxService<Conn>,
+    requests: Option<Http<BoxService<Request, Response>>>,
+}
+
+impl Built {
+    /// It takes connections of every scheme that it stands on: those that carry requests are lifted by [`Http`].
+    pub fn service(&self) -> BoxService<Conn> {
+        self.service.clone()
+    }
+
+    /// Has the other one answer the requests that come from now on, on connections that stand too.
+    pub fn succeed(&self, next: &Built) {
+        if let (Some(before), Some(next)) = (&self.requests, &next.requests) {
+            before.succeed(next);
+        }
+    }
+}
+
 /// Makes what answers at a server.
-///
-/// It takes connections of every scheme that it stands on: those that carry requests are lifted by
-/// [`Http`].
 ///
 /// # Errors
 /// What only the machine can tell: that there is no such program or folder. And a template that is none, where no configuration
 /// checked it before.
-pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
+pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
     let (conns, requests) = match answers {
         // On whatever it stands, one limit holds for all its programs.
         Answers::Service(Spec::Exec { command, programs }) => {
@@ -63,36 +83,53 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<BoxService<Conn>> {
         }
     };
     let lift = |requests| Http::new(requests).limits(needs.limits.http.clone());
-    Ok(BoxService::new(Standing {
+    let requests = requests.map(lift);
+    let service = BoxService::new(Standing {
         name: answers.name(),
         conns,
-        requests: requests.map(lift),
-    }))
+        requests: requests.clone().map(BoxService::new),
+    });
+    Ok(Built { service, requests })
 }
 
 /// A service with all that it stands on.
 struct Standing {
     name: &'static str,
     conns: Option<BoxService<Conn>>,
-    requests: Option<Http<BoxService<Request, Response>>>,
+    requests: Option<BoxService<Conn>>,
 }
 
+impl Standing {
+    /// What answers a connection that carries this.
+    ///
+    /// # Errors
+    /// That nothing does. A checked configuration does not come here.
+    fn stands_on(&self, conn: &Conn) -> Result<&BoxService<Conn>> {
+        let carries = conn.carries();
+        let service = match carries {
+            Carries::Request => &self.requests,
+            _ => &self.conns,
+        };
+        service.as_ref().ok_or_else(|| {
+            let act = format!("answering at {}", conn.endpoint());
+            let why = format!("`{}` cannot stand there ({carries})", self.name);
+            Error::new(Kind::Usage, Side::Local, act).because(why)
+        })
+    }
+}
+
+/// It only chooses: nothing of it is in a conversation's future, which has the size of the one that answers.
 impl Service<Conn> for Standing {
     type Out = ();
 
-    /// In a box of its own: a future that could be either would have the size of the larger for every connection.
-    fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
-        let carries = conn.carries();
-        match (&self.conns, &self.requests) {
-            (_, Some(requests)) if carries == Carries::Request => requests.call_boxed(conn),
-            (Some(conns), _) if carries != Carries::Request => conns.call_boxed(conn),
-            // A checked configuration does not come here.
-            _ => {
-                let act = format!("answering at {}", conn.endpoint());
-                let why = format!("`{}` cannot stand there ({carries})", self.name);
-                let error = Error::new(Kind::Usage, Side::Local, act).because(why);
-                Box::pin(std::future::ready(Err(error)))
-            }
+    async fn call(&self, conn: Conn) -> Result<()> {
+        self.stands_on(&conn)?.call(conn).await
+    }
+
+    fn call_owned(self: Arc<Self>, conn: Conn) -> Answer<'static, ()> {
+        match self.stands_on(&conn) {
+            Ok(service) => service.answer(conn),
+            Err(e) => Box::pin(std::future::ready(Err(e))),
         }
     }
 }
@@ -128,7 +165,11 @@ fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
         Spec::Discard => BoxService::new(discard::Discard),
         Spec::Chargen => BoxService::new(chargen::Chargen),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        Spec::Balance(options) if !options.sni.is_empty() => {
+            BoxService::new(balance::ByName::new(options, needs)?)
+        }
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Files(_) | Spec::Api(_) => return Ok(None),
     }))
 }
@@ -144,18 +185,36 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         }
         Spec::Files(options) => BoxService::new(files::Files::new(options.clone())?),
         Spec::Api(options) => {
-            let (Some(store), Some(accounts)) = (&needs.store, &needs.accounts) else {
-                let act = "starting the service `api`";
-                let error = Error::new(Kind::Usage, Side::Local, act);
-                return Err(error.because("there is no store for it to remember in"));
-            };
+            let (store, accounts) = remembered(spec, needs)?;
             let api = api::Api::new(options.clone(), store.clone(), accounts.clone())?;
             BoxService::new(api)
         }
+        Spec::Chat(options) => BoxService::new(chat(options, needs)?),
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
+        // Names are what streams of TLS are routed by.
+        Spec::Balance(options) if !options.sni.is_empty() => return Ok(None),
         Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))
+}
+
+/// The chat that was told this: one for all that speak to it.
+fn chat(options: &chat::Options, needs: &Needs) -> Result<chat::Chat> {
+    let (store, accounts) = remembered(&Spec::Chat(options.clone()), needs)?;
+    let hub = needs.chats.hub(options, store, accounts)?;
+    chat::Chat::new(hub)
+}
+
+/// Where a service remembers, and for whom.
+fn remembered<'n>(spec: &Spec, needs: &'n Needs) -> Result<(&'n Arc<dyn Store>, &'n Accounts)> {
+    match (&needs.store, &needs.accounts) {
+        (Some(store), Some(accounts)) => Ok((store, accounts)),
+        _ => {
+            let act = format!("starting the service `{spec}`");
+            let error = Error::new(Kind::Usage, Side::Local, act);
+            Err(error.because("there is no store for it to remember in"))
+        }
+    }
 }
 
 fn parsed(template: &str) -> Result<Template> {

@@ -5,6 +5,7 @@ pub mod api;
 pub mod balance;
 mod build;
 pub mod chargen;
+pub mod chat;
 pub mod discard;
 pub mod echo;
 pub mod exec;
@@ -20,7 +21,7 @@ use crate::endpoint::Carries;
 use crate::net::Messages;
 
 pub use answers::{Answers, Route, To};
-pub use build::{Needs, build};
+pub use build::{Built, Needs, build};
 
 /// Which service, and what it was told: the value that a configuration's `service` key and the command line both
 /// become.
@@ -60,6 +61,8 @@ pub enum Spec {
     Api(api::Options),
     /// Another server's answer.
     Balance(balance::Options),
+    /// Rooms that people talk in, whatever each of them speaks.
+    Chat(chat::Options),
 }
 
 impl Spec {
@@ -68,8 +71,8 @@ impl Spec {
     /// The default of `programs`.
     pub const PROGRAMS: usize = 100;
     /// The name of every service, in the order that help texts list them.
-    pub const NAMES: [&'static str; 9] = [
-        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api", "balance",
+    pub const NAMES: [&'static str; 10] = [
+        "echo", "greet", "reply", "discard", "chargen", "exec", "files", "api", "chat", "balance",
     ];
 
     /// The service's name, as written.
@@ -84,6 +87,7 @@ impl Spec {
             Spec::Files(_) => "files",
             Spec::Api(_) => "api",
             Spec::Balance(_) => "balance",
+            Spec::Chat(_) => "chat",
         }
     }
 
@@ -94,7 +98,7 @@ impl Spec {
 
     /// Whether the service needs a store.
     pub fn remembers(&self) -> bool {
-        matches!(self, Spec::Api(_))
+        matches!(self, Spec::Api(_) | Spec::Chat(_))
     }
 
     /// Whether the service makes sense on what an endpoint's scheme carries.
@@ -104,7 +108,7 @@ impl Spec {
             Spec::Echo | Spec::Reply { .. } | Spec::Balance(_) => {
                 matches!(carries, Stream | Datagram | Message | Request)
             }
-            Spec::Greet { .. } | Spec::Exec { .. } => {
+            Spec::Greet { .. } | Spec::Exec { .. } | Spec::Chat(_) => {
                 matches!(carries, Stream | Message | Request)
             }
             Spec::Discard | Spec::Chargen => matches!(carries, Stream | Datagram),

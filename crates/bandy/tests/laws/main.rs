@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod http1;
+mod irc;
 mod line;
 mod messages;
 mod template;

@@ -100,7 +100,7 @@ fn in_a_panic_all_are_asked_or_nobody_is() {
         }
         assert_eq!(leased(&pool).backend().name(), "2");
         options.health.panic.below = 50;
-        pool.update(options).expect("taken up");
+        pool.update(options).expect("right").apply();
         assert!(pool.snapshot().is_panic);
         match policy {
             Policy::All => {

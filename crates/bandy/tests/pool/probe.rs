@@ -8,6 +8,7 @@ use bandy::http::{self, Body, Http, Request, StatusCode};
 use bandy::pool::health::{Check, Expect, Probe, State};
 use bandy::server::{Loops, Running};
 use bandy::services::Spec;
+use bandy::services::echo::Echo;
 use bandy::{Model, Server, service_fn};
 use bandy_testkit::{Stage, eventually};
 use bytes::Bytes;
@@ -59,8 +60,7 @@ fn comes_and_goes(scheme: Scheme, check: Check) {
     assert!(pool.members()[0].is_unreachable());
     assert!(pool.try_lease(Wanted::default()).is_err());
     let serve = || -> Running {
-        let echo = bandy::services::build(&Spec::Echo.into(), &Default::default());
-        let server = Server::new(echo.expect("echo")).model(Model::Sequential);
+        let server = Server::new(Echo).model(Model::Sequential);
         stage.start_at(server, [endpoint.clone()])
     };
     let server = serve();
@@ -229,12 +229,12 @@ fn another_configuration_has_other_probes() {
     becomes(&pool, State::Down);
     let mut options = (*pool.options()).clone();
     options.health.probe.as_mut().expect("a probe").check = check("well");
-    pool.update(options.clone()).expect("taken up");
+    pool.update(options.clone()).expect("right").apply();
     becomes(&pool, State::Up);
     // Without probes traffic alone decides, and it starts anew.
     *mood.lock().expect("no panic") = (500, "");
     becomes(&pool, State::Down);
     options.health.probe = None;
-    pool.update(options).expect("taken up");
+    pool.update(options).expect("right").apply();
     becomes(&pool, State::Up);
 }

@@ -28,7 +28,7 @@ fn who_stays_keeps_leases_health_and_counters() {
     options.members[0].weight = 5;
     options.members[1].max = Some(1);
     options.strategy = Choice::LeastConnections;
-    pool.update(options).expect("taken up");
+    pool.update(options).expect("right").apply();
     assert_eq!(names(&pool), ["1", "0"]);
     let after = pool.members();
     assert!(Arc::ptr_eq(&after[0], &before[1]) && Arc::ptr_eq(&after[1], &before[0]));
@@ -54,7 +54,10 @@ fn what_cannot_be_taken_up_changes_nothing() {
         ca: Some("/nowhere/ca.pem".into()),
         ..ClientTls::default()
     };
-    let failed = pool.update(options).expect_err("there is no such file");
+    let failed = pool
+        .update(options)
+        .map(drop)
+        .expect_err("there is no such file");
     assert!(failed.to_string().contains("/nowhere/ca.pem"), "{failed}");
     assert_eq!(pool.options(), before);
     assert_eq!(names(&pool), ["0", "1"]);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::Pretty;
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpOptions {
     /// Show the whole exchange: on stderr all but the answer's body
@@ -70,7 +70,8 @@ impl PrettyChoice {
     }
 }
 
-fn version(text: &str) -> Result<Version, String> {
+/// A version of HTTP, as it is typed.
+pub fn version(text: &str) -> Result<Version, String> {
     match text {
         "1.1" | "1" => Ok(Version::Http1),
         "2" | "2.0" => Ok(Version::Http2),

@@ -28,6 +28,7 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         slow_start,
         resolver,
         http,
+        proxy_protocol,
     } = pool;
     let mut set = |path: &[&str], data: Data| {
         let path = [&["pool", name.as_str()], path].concat();
@@ -69,6 +70,9 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
         Some(Version::Http2) => set(&["http"], "2".into()),
         None => {}
     }
+    if let Some(version) = proxy_protocol {
+        set(&["proxy_protocol"], version.as_str().into());
+    }
     write_tls(tls, &mut set);
 }
 
@@ -76,6 +80,7 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
 pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&str], Data)) {
     let balance::Options {
         pool,
+        sni,
         rules,
         secret,
     } = options;
@@ -88,8 +93,14 @@ pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&
         // It is told by the file that it is in.
         secret: _,
     } = rules;
+    if sni.is_empty() {
+        set(&["service", "balance", "pool"], pool.as_str().into());
+    }
+    for (name, pool) in sni {
+        let name = name.to_string();
+        set(&["service", "balance", "sni", &name], pool.as_str().into());
+    }
     let mut set = |key: &str, data: Data| set(&["service", "balance", key], data);
-    set("pool", pool.as_str().into());
     if !trust.is_empty() {
         let texts = trust.iter().map(ToString::to_string);
         set("trust", Data::texts(texts, &Origin::Nowhere));

@@ -1,12 +1,15 @@
 //! What is remembered, and the services that have many options, as TOML.
 
-use super::{number, or_zero};
+use std::time::Duration;
+
+use super::{number, or_none, or_zero};
 use crate::accounts;
 use crate::config::diagnostic::Origin;
 use crate::config::plan::{Plan, State};
 use crate::config::quantity::{print_duration, print_size};
 use crate::config::raw::{Data, Table};
-use crate::services::{api, files};
+use crate::services::chat::model::Rules;
+use crate::services::{api, chat, files};
 
 /// `state` and `accounts`; of these, what a configuration can say, where it is not the default.
 pub(super) fn write(root: &mut Table, plan: &Plan) {
@@ -90,4 +93,48 @@ pub(super) fn write_api(options: &api::Options, set: &mut impl FnMut(&[&str], Da
     set("stale", print_duration(*stale).into());
     set("heartbeat", print_duration(*heartbeat).into());
     set("longest", print_duration(*longest).into());
+}
+
+pub(super) fn write_chat(options: &chat::Options, set: &mut impl FnMut(&[&str], Data)) {
+    let chat::Options {
+        rules,
+        room,
+        history,
+        outbox,
+        ping,
+        welcome,
+    } = options;
+    let Rules {
+        guests,
+        create,
+        rooms,
+        joined,
+        members,
+        presence,
+        // A bound that is not for users to set.
+        sessions: _,
+        text_bytes,
+        line_bytes: _,
+        rate,
+    } = rules;
+    let mut set = |key, data| set(&["service", "chat", key], data);
+    set("guests", Data::Boolean(*guests));
+    if let Some(room) = room {
+        set("room", room.as_str().into());
+    }
+    set("create", create.as_str().into());
+    set("rooms", number(*rooms));
+    set("joined", number(*joined));
+    set("members", number(*members));
+    set("presence", number(*presence));
+    let history = usize::try_from(*history).unwrap_or(usize::MAX);
+    set("history", number(history));
+    set("outbox", number(*outbox));
+    set("text", print_size(*text_bytes as u64).into());
+    let pace = rate.map(|rate| Duration::from_millis(rate.every));
+    set("pace", or_none(pace));
+    set("ping", print_duration(*ping).into());
+    if !welcome.is_empty() {
+        set("welcome", welcome.as_str().into());
+    }
 }

@@ -11,6 +11,7 @@ use crate::http::router::{
     Redirect, Scope, Secret, User,
 };
 use crate::limits::Overload;
+use crate::net::proxied::Proxied;
 use crate::net::tls::Identity;
 use crate::server::Model;
 use crate::services::{Route, To, api, files};
@@ -218,6 +219,7 @@ fn any_router(first: usize) -> impl Strategy<Value = Server> {
                 clients: identity.clone(),
             },
             origins: Vec::new(),
+            proxied: Proxied::default(),
             limits,
         }
     })
@@ -368,11 +370,11 @@ fn any_server(first: usize) -> impl Strategy<Value = Server> {
     let rest = (
         select(&Model::ALL),
         any_tls(),
-        origins,
+        (origins, vec(select(vec!["10.0.0.0/8", "::1"]), 0..3)),
         any_limits().boxed(),
     );
     (any_service(), schemes, "[a-zA-Z0-9_-]{0,8}", rest).prop_map(
-        move |(service, schemes, name, (model, tls, origins, limits))| {
+        move |(service, schemes, name, (model, tls, (origins, proxied), limits))| {
             // Every service stands on a stream or on requests.
             let schemes = [&Scheme::Tcp, &Scheme::Http]
                 .into_iter()
@@ -395,6 +397,12 @@ fn any_server(first: usize) -> impl Strategy<Value = Server> {
                 model,
                 tls,
                 origins: origins.into_iter().map(str::to_owned).collect(),
+                proxied: Proxied {
+                    from: proxied
+                        .iter()
+                        .map(|r| r.parse().expect("a range"))
+                        .collect(),
+                },
                 limits,
             }
         },
@@ -417,6 +425,7 @@ proptest! {
         let plan = Plan {
             state,
             accounts,
+            pools: Vec::new(),
             servers: [a, b, c].into_iter().take(n).collect(),
         };
         let text = plan.to_toml();

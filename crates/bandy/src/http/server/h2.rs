@@ -10,7 +10,7 @@ use ::http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::Http;
+use super::Generation;
 use super::calling::{Caught, final_or_switch};
 use super::h2_body::{H2Body, passed};
 use crate::error::{Error, Kind, Result, Side};
@@ -31,7 +31,9 @@ const SEND_BUFFER: usize = 256 << 10;
 const PENDING_RESETS: usize = 20;
 
 /// Serves a connection until it ends. `first` was read of it already.
-pub(super) async fn serve<S>(conn: Conn, first: Bytes, http: &Http<S>) -> Result<()>
+///
+/// Each stream is answered by whatever service answers when it begins; the connection's bounds are those it began with.
+pub(super) async fn serve<S>(conn: Conn, first: Bytes, http: &Arc<Generation<S>>) -> Result<()>
 where
     S: Service<Request, Out = Response>,
 {
@@ -40,12 +42,12 @@ where
     let meter = conn.meter().clone();
     let (peer, opened) = (conn.peer().clone(), conn.opened());
     let tally = Arc::new(Tally::default());
-    let service = http.service.clone();
+    let http = http.clone();
     let answer = {
         let (downstream, tally, limits) = (downstream.clone(), tally.clone(), limits.clone());
         hyper::service::service_fn(move |request| {
             let open = Open::new(&tally);
-            let (service, downstream) = (service.clone(), downstream.clone());
+            let (service, downstream) = (http.latest().service.clone(), downstream.clone());
             let limits = limits.clone();
             // Boxed: hyper moves it several times before it is polled.
             Box::pin(async move {

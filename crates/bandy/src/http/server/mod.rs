@@ -16,17 +16,17 @@ mod serving;
 mod upload;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use h2_body::H2Body;
 pub use incoming::Incoming;
-use serving::Serving;
+use serving::{Begin, serve};
 
 use crate::error::Result;
 use crate::http::{Request, Response};
 use crate::limits::HttpLimits;
 use crate::net::Conn;
-use crate::service::Service;
+use crate::service::{Answer, Service};
 
 /// A service of requests as a service of connections, which any server runs.
 ///
@@ -45,24 +45,64 @@ use crate::service::Service;
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Http<S> {
+pub struct Http<S>(Arc<Generation<S>>);
+
+/// What answers requests until something else does.
+#[derive(Debug)]
+struct Generation<S> {
     service: Arc<S>,
     limits: HttpLimits,
+    /// What answers from now on. Connections go over to it from one request to the next.
+    next: OnceLock<Arc<Generation<S>>>,
+}
+
+impl<S> Generation<S> {
+    /// What answers now.
+    fn latest(self: &Arc<Self>) -> &Arc<Generation<S>> {
+        let mut latest = self;
+        while let Some(next) = latest.next.get() {
+            latest = next;
+        }
+        latest
+    }
+
+    fn is_latest(&self) -> bool {
+        self.next.get().is_none()
+    }
+}
+
+impl<S> Clone for Http<S> {
+    fn clone(&self) -> Self {
+        Http(self.0.clone())
+    }
 }
 
 impl<S: Service<Request, Out = Response>> Http<S> {
     /// Lifts a service.
     pub fn new(service: S) -> Http<S> {
-        Http {
-            service: Arc::new(service),
-            limits: HttpLimits::default(),
-        }
+        Http::of(Arc::new(service), HttpLimits::default())
+    }
+
+    fn of(service: Arc<S>, limits: HttpLimits) -> Http<S> {
+        Http(Arc::new(Generation {
+            service,
+            limits,
+            next: OnceLock::new(),
+        }))
     }
 
     /// The bounds of its requests and connections.
-    pub fn limits(mut self, limits: HttpLimits) -> Http<S> {
-        self.limits = limits;
-        self
+    pub fn limits(self, limits: HttpLimits) -> Http<S> {
+        Http::of(self.0.service.clone(), limits)
+    }
+
+    /// Has another service answer from now on, also on connections that stand: what has begun is finished as it began,
+    /// the next request of each goes to the other service, under the other's bounds.
+    pub fn succeed(&self, next: &Http<S>) {
+        // Another succession may be quicker: then ours comes after it.
+        while !Arc::ptr_eq(self.0.latest(), next.0.latest())
+            && self.0.latest().next.set(next.0.clone()).is_err()
+        {}
     }
 }
 
@@ -70,6 +110,10 @@ impl<S: Service<Request, Out = Response>> Service<Conn> for Http<S> {
     type Out = ();
 
     fn call(&self, conn: Conn) -> impl Future<Output = Result<()>> + Send {
-        Serving::new(conn, self)
+        serve(self.0.clone(), Begin::Conn(Box::new(conn)))
+    }
+
+    fn call_owned(self: Arc<Self>, conn: Conn) -> Answer<'static, ()> {
+        Box::pin(serve(self.0.clone(), Begin::Conn(Box::new(conn))))
     }
 }

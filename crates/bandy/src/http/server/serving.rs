@@ -1,24 +1,57 @@
 //! A connection from its first byte to its last, whichever HTTP it speaks.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
 use super::calling::Caught;
 use super::h1::{After, Line, Next, Received};
-use super::{Http, h2};
+use super::{Generation, h2};
 use crate::error::Result;
 use crate::http::{Request, Response};
 use crate::net::Conn;
 use crate::service::{Answer, Service};
+
+/// Serves a connection from where it stands, by whatever service answers at the time.
+pub(super) async fn serve<S>(mut http: Arc<Generation<S>>, mut begin: Begin) -> Result<()>
+where
+    S: Service<Request, Out = Response>,
+{
+    loop {
+        match Serving::new(begin, &http).await {
+            Ended::Over(ended) => return ended,
+            Ended::Renewed(again) => begin = Begin::Again(again),
+        }
+        http = http.latest().clone();
+    }
+}
+
+/// Where a connection stands when its serving begins. In boxes: what is here has a place in the future of every connection.
+pub(super) enum Begin {
+    /// Nothing was read of it.
+    Conn(Box<Conn>),
+    /// Another service answers its next request.
+    Again(Again),
+}
+
+/// A line, and what comes next on it.
+type Again = Box<(Line, Result<Next>)>;
+
+/// Why a connection is not served any further.
+pub(super) enum Ended {
+    Over(Result<()>),
+    /// Another service answers what comes next.
+    Renewed(Again),
+}
 
 /// A connection that is being served.
 ///
 /// Written by hand: an `async fn` of the same logic holds several copies of the connection, and memory is what an idle
 /// one costs.
 pub(super) struct Serving<'a, S> {
-    http: &'a Http<S>,
+    http: &'a Arc<Generation<S>>,
     stage: Stage<'a>,
 }
 
@@ -30,6 +63,8 @@ enum Stage<'a> {
     Busy(Pin<Box<dyn Future<Output = (Line, Result<After>)> + Send + 'a>>),
     /// HTTP/2, another protocol, or a goodbye: what comes last.
     Last(Answer<'a, ()>),
+    /// What comes next came while another service answered.
+    Again(Again),
     Over,
 }
 
@@ -37,7 +72,14 @@ impl<'a, S> Serving<'a, S>
 where
     S: Service<Request, Out = Response>,
 {
-    pub(super) fn new(conn: Conn, http: &'a Http<S>) -> Serving<'a, S> {
+    fn new(begin: Begin, http: &'a Arc<Generation<S>>) -> Serving<'a, S> {
+        let conn = match begin {
+            Begin::Conn(conn) => *conn,
+            Begin::Again(again) => {
+                let stage = Stage::Again(again);
+                return Serving { http, stage };
+            }
+        };
         let stage = match conn.tls().map(|tls| tls.alpn.as_deref()) {
             Some(Some("h2")) => Stage::Last(Box::pin(h2::serve(conn, Bytes::new(), http))),
             Some(Some(_)) => Stage::Idle(Line::new(conn, false, &http.limits)),
@@ -130,19 +172,26 @@ impl<S> Future for Serving<'_, S>
 where
     S: Service<Request, Out = Response>,
 {
-    type Output = Result<()>;
+    type Output = Ended;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         let this = self.get_mut();
         loop {
             this.stage = match &mut this.stage {
                 Stage::Idle(line) => {
                     let next = ready!(line.poll_next(&this.http.limits, cx));
                     match std::mem::replace(&mut this.stage, Stage::Over) {
+                        Stage::Idle(line) if !this.http.is_latest() => {
+                            return Poll::Ready(Ended::Renewed(Box::new((line, next))));
+                        }
                         Stage::Idle(line) => this.begin(line, next, cx),
                         other => other,
                     }
                 }
+                Stage::Again(_) => match std::mem::replace(&mut this.stage, Stage::Over) {
+                    Stage::Again(again) => this.begin(again.0, again.1, cx),
+                    other => other,
+                },
                 Stage::Busy(answering) => {
                     let (line, after) = ready!(answering.as_mut().poll(cx));
                     go_on(line, after)
@@ -150,9 +199,9 @@ where
                 Stage::Last(last) => {
                     let ended = ready!(last.as_mut().poll(cx));
                     this.stage = Stage::Over;
-                    return Poll::Ready(ended);
+                    return Poll::Ready(Ended::Over(ended));
                 }
-                Stage::Over => return Poll::Ready(Ok(())),
+                Stage::Over => return Poll::Ready(Ended::Over(Ok(()))),
             };
         }
     }

@@ -92,8 +92,9 @@ struct Table {
 }
 
 impl Table {
-    /// Primes: each permutation must come by every place. The paper wants a hundred places for each backend at least.
-    const SIZES: [usize; 4] = [1_009, 10_007, 65_537, 655_373];
+    /// Primes: each permutation must come by every place. The paper wants a hundred places for each backend at least; one
+    /// size for nearly all pools, since a table of another size is another order.
+    const SIZES: [usize; 2] = [65_537, 655_373];
 
     fn new(columns: Vec<(u64, u32)>) -> Table {
         let wanted = columns.len() * 100;

@@ -65,12 +65,30 @@ struct Shared {
 }
 
 impl Api {
+    /// Only its accounts (`/register`, `/login`, `/profile`, …), for another service that has something else at the other
+    /// paths.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub(crate) fn people(store: Arc<dyn Store>, accounts: Accounts) -> Result<Api> {
+        Api::of(Options::default(), store, accounts, people::endpoints()?)
+    }
+
     /// An application server that remembers in `store`, for the users of `accounts`.
     ///
     /// # Errors
     /// None that options could cause: a mistake in the table of endpoints is found here.
     pub fn new(options: Options, store: Arc<dyn Store>, accounts: Accounts) -> Result<Api> {
         let rows = endpoints(&options)?;
+        Api::of(options, store, accounts, rows)
+    }
+
+    fn of(
+        options: Options,
+        store: Arc<dyn Store>,
+        accounts: Accounts,
+        rows: Vec<Endpoint>,
+    ) -> Result<Api> {
         Ok(Api(Arc::new(Shared {
             paths: Paths::new(&rows)?,
             document: page::Document::default(),

@@ -56,7 +56,9 @@ pub(super) fn endpoints() -> Result<Vec<Endpoint>> {
             .json(201, "The account.", user.clone(), ada.clone())
             .with("Location", "Where admins find it.")
             .problem(403, "Registration is closed, or a page of another site made the request.")
-            .problem(409, "The name is taken.")
+            .problem(409, "The name is taken, or was somebody's.")
+            .problem(429, "Too many accounts were made from this address.")
+            .with("Retry-After", "Seconds to wait.")
             .problem(503, "Too many passwords are being checked; try again."),
         Endpoint::new(Method::POST, "/login", Tag::Accounts, "Begin a session", Does::Later(|call, body| Box::pin(login(call, body))))
             .about("Answers a token for programs, and sets it as a cookie for browsers. Too many failures make one wait.")
@@ -190,7 +192,9 @@ fn rights() -> Value {
 async fn register(call: Call<'_>, body: Body) -> Reply {
     let sent = call.json(body).await?;
     let who = Credentials::new(text(&sent, "user"), text(&sent, "password"));
-    let user = call.api.accounts.register(who).await?.map_err(refused)?;
+    let from = call.downstream().and_then(|peer| peer.ip());
+    let user = call.api.accounts.register(who, from).await?;
+    let user = user.map_err(refused)?;
     let place = format!("/users/{}", query::encode(&user.name));
     let mut response = answer(StatusCode::CREATED, &user);
     if let Ok(place) = HeaderValue::try_from(place) {
@@ -373,6 +377,8 @@ fn refused(why: Refused) -> Stop {
     match &why {
         Refused::Closed => Stop::new(StatusCode::FORBIDDEN, detail),
         Refused::NameTaken | Refused::Changed(_) => Stop::new(StatusCode::CONFLICT, detail),
+        Refused::TooMany(wait) => Stop::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .with(header::RETRY_AFTER, wait.as_secs().saturating_add(1).into()),
         Refused::NoSuchUser => Stop::new(StatusCode::NOT_FOUND, detail),
         _ => {
             let field = match why.field() {

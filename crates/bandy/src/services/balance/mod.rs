@@ -1,31 +1,39 @@
 //! `balance`: another server's answer.
 //!
-//! It stands on everything. What comes in is a stream (`stream`), messages (`datagram`) or requests (`http`); for each
-//! the pool leases a backend, and what is said goes there and back.
+//! It stands on everything. What comes in is a stream (`stream`), messages (`message`), datagrams (`datagram`) or requests
+//! (`http`); for each the pool leases a backend, and what is said goes there and back. Streams of TLS can go to one of
+//! several pools, by the name that the client asks for (`names`).
 
+mod connecting;
 mod datagram;
 pub mod http;
+mod message;
+mod names;
 mod stream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Needs;
+use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::net::Conn;
 use crate::net::conn::{Framing, Peer};
 use crate::pool::{Key, Pool};
 use crate::service::Service;
+pub use names::{ByName, Name};
 
 /// What it was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The name of the pool that answers.
+    /// The name of the pool that answers; empty where `sni` says which.
     pub pool: String,
     /// What of requests is passed on.
     pub rules: http::Rules,
     /// A file of what signs cookies, for several balancers side by side; without one, each has its own.
     pub secret: Option<PathBuf>,
+    /// Which pool answers a TLS client that asks for this name, in the order that they were written.
+    pub sni: Vec<(Name, String)>,
 }
 
 /// The balancing service of one pool.
@@ -41,16 +49,11 @@ impl Balance {
     /// # Errors
     /// That there is no such pool, or no such file.
     pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
-        let Some(pool) = needs.pools.get(&options.pool) else {
-            let act = "starting the service `balance`";
-            let why = format!("there is no pool `{}`", options.pool);
-            return Err(Error::new(Kind::Usage, Side::Local, act).because(why));
-        };
         let mut rules = options.rules.clone();
         if let Some(path) = &options.secret {
             rules.secret = http::Secret::of(&secret(path)?);
         }
-        Ok(Balance::of(pool.clone()).rules(rules))
+        Ok(Balance::of(pool_of(&options.pool, needs)?).rules(rules))
     }
 
     /// A service whose answers are this pool's.
@@ -73,8 +76,11 @@ impl Service<Conn> for Balance {
 
     async fn call(&self, conn: Conn) -> Result<()> {
         match conn.framing() {
-            Framing::Stream => stream::balance(&self.pool, conn).await,
-            Framing::Message => datagram::balance(&self.pool, conn).await,
+            Framing::Stream => stream::balance(&self.pool, conn, Vec::new()).await,
+            Framing::Message if conn.carries() == Carries::Datagram => {
+                datagram::balance(&self.pool, conn).await
+            }
+            Framing::Message => message::balance(&self.pool, conn).await,
         }
     }
 }
@@ -95,6 +101,14 @@ fn secret(path: &Path) -> Result<Vec<u8>> {
 
 /// The shortest secret.
 const SECRET_BYTES: usize = 16;
+
+fn pool_of(name: &str, needs: &Needs) -> Result<Arc<Pool>> {
+    needs.pools.get(name).cloned().ok_or_else(|| {
+        let act = "starting the service `balance`";
+        let why = format!("there is no pool `{name}`");
+        Error::new(Kind::Usage, Side::Local, act).because(why)
+    })
+}
 
 /// What a peer is recognised by.
 fn key_of(peer: &Peer) -> Option<Key> {

@@ -1,46 +1,61 @@
-//! A stream to a stream.
+//! A stream to a stream: bytes there and back, each direction to its own end.
 
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use super::key_of;
-use crate::error::{Error, Result, Side};
-use crate::net::{Conn, Phases};
-use crate::pool::{Lease, Outcome, Pool, Wanted};
+use super::connecting::{Connected, Search};
+use crate::error::{Result, Side};
+use crate::net::Conn;
+use crate::net::relay::Relay;
+use crate::pool::{Lease, Outcome, Pool};
 
-/// Leases a backend, and passes on what either side says until both have ended.
-pub(super) async fn balance(pool: &Pool, mut conn: Conn) -> Result<()> {
-    let (lease, mut upstream) = connected(pool, &conn).await?;
-    let backend = lease.backend().endpoint();
-    let copied = tokio::io::copy_bidirectional(&mut conn, &mut upstream).await;
-    copied.map_err(|e| Error::talking(Side::Upstream, format!("passing on to {backend}"), e))?;
-    Ok(())
+/// Leases a backend, and passes on what either side says until both have ended. `said` was read of it already.
+pub(super) async fn balance(pool: &Pool, conn: Conn, said: Vec<u8>) -> Result<()> {
+    // Boxed: what connecting needs would be part of the conversation for as long as it lives.
+    let mut talk = Box::pin(Talk::begin(pool, conn, said)).await?;
+    std::future::poll_fn(|cx| talk.poll(cx)).await
 }
 
-/// A backend that could be connected to, with its lease: nothing was said yet, so another one will do as well.
-pub(super) async fn connected(pool: &Pool, conn: &Conn) -> Result<(Lease, Conn)> {
-    pool.budget().deposit();
-    let mut tried = Vec::new();
-    loop {
-        let wanted = Wanted {
-            key: key_of(conn.peer()),
-            avoid: &tried,
-            ..Wanted::default()
-        };
-        let lease = pool.lease(wanted).await?;
-        let began = Instant::now();
-        match lease.backend().connect(&mut Phases::default()).await {
-            Ok(upstream) => {
-                lease.report(Outcome::Done(began.elapsed()));
-                return Ok((lease, upstream));
-            }
-            Err(error) => {
-                lease.report(Outcome::NotConnected);
-                let may_retry = tried.len() < pool.options().retry.times as usize;
-                if !may_retry || !pool.budget().withdraw() {
-                    return Err(error);
-                }
-                tried.push(lease.backend().clone());
-            }
+/// A conversation with a backend.
+struct Talk {
+    relay: Relay,
+    lease: Lease,
+    took: Duration,
+    is_reported: bool,
+}
+
+impl Talk {
+    async fn begin(pool: &Pool, conn: Conn, said: Vec<u8>) -> Result<Talk> {
+        let Connected {
+            lease,
+            conn: far,
+            took,
+        } = Search::begin(pool).next(&conn).await?;
+        Ok(Talk {
+            relay: Relay::new(conn, far, said),
+            lease,
+            took,
+            is_reported: false,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let over = self.relay.poll(cx);
+        if !self.is_reported {
+            self.report(&over);
         }
+        Poll::Ready(ready!(over))
+    }
+
+    /// A backend that goes away without a word is not well. Once it has said something it was, however long it talks.
+    fn report(&mut self, over: &Poll<Result<()>>) {
+        let outcome = match over {
+            _ if self.relay.was_answered() => Outcome::Done(self.took),
+            Poll::Ready(Err(e)) if e.side() == Side::Upstream => Outcome::Broken,
+            Poll::Ready(_) => Outcome::Done(self.took),
+            Poll::Pending => return,
+        };
+        self.is_reported = true;
+        self.lease.report(outcome);
     }
 }

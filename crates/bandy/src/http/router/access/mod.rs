@@ -3,14 +3,13 @@
 //! The conditions of a route hold all together; of the ways to prove who one is (users, tokens, the accounts behind an
 //! [`Authority`]) any will do. Nothing here remembers failures: a rate limit on the route slows guessing down.
 
-mod address;
 mod certificate;
 mod credentials;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use address::{Addresses, Range, RangeError};
+pub use crate::net::address::{Addresses, Range, RangeError};
 pub use certificate::Certificates;
 use credentials::{Keys, basic, bearer};
 pub use credentials::{Secret, User};

@@ -65,7 +65,6 @@ impl Rules {
                 });
                 value.map(|value| Key::of(value.as_bytes()))
             }
-            _ => None,
         }
     }
 }

@@ -1,0 +1,585 @@
+//! The world, running: commands to logs, logs to sessions.
+//!
+//! What is said is appended to its room's log in the store, which acknowledges it once it is durable (many at once, by
+//! the store's group commit). Each room that is open here has one tail, on the hub's own thread; what it gives, the
+//! world takes in, and everybody who follows the room gets the same shared event into their outbox. So a session costs a
+//! queue of pointers, and a slow one is cut without anybody waiting for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use foldhash::fast::RandomState;
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::log;
+use super::model::{
+    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Refused, RoomName, RoomState,
+    SessionId, Step, Target, Whom, World,
+};
+use super::options::Options;
+use super::outbox::{Cut, Outbox, Told};
+use super::session::Session;
+use crate::accounts::Accounts;
+use crate::error::{Error, Kind, Result, Side};
+use crate::limits::StoreLimits;
+use crate::state::{self, Location, Store, tail};
+
+/// Where all sessions of one process meet. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    /// For conversations that nothing is kept of.
+    fleeting: Arc<dyn Store>,
+    pub(super) accounts: Accounts,
+    pub(super) options: Options,
+    inner: Mutex<Inner>,
+    /// Read when the first one comes.
+    epoch: OnceCell<u64>,
+    /// The thread that tails and appends run on; it ends when this is dropped.
+    loop_: Handle,
+    _end: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    outboxes: HashMap<SessionId, Arc<Outbox>, RandomState>,
+    tails: HashMap<RoomName, Following, RandomState>,
+}
+
+/// A room's tail.
+#[derive(Debug)]
+struct Following {
+    task: AbortHandle,
+    /// Marked when the world has more of the room, and when an append came to nothing.
+    news: watch::Sender<u64>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A chat that remembers in `store`, for the users of `accounts`. It has a thread of its own.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(options: Options, store: Arc<dyn Store>, accounts: Accounts) -> Result<Hub> {
+        let (handle, end) = start_loop()?;
+        let world = World::new(options.rules.clone(), now());
+        Ok(Hub(Arc::new(Shared {
+            store,
+            fleeting: state::open_with(&Location::Memory, StoreLimits::default())?,
+            accounts,
+            options,
+            inner: Mutex::new(Inner {
+                world,
+                outboxes: HashMap::default(),
+                tails: HashMap::default(),
+            }),
+            epoch: OnceCell::new(),
+            loop_: handle,
+            _end: end,
+        })))
+    }
+
+    /// What it was told.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Where it remembers.
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// Whether it remembers there.
+    pub(super) fn is_on(&self, store: &Arc<dyn Store>) -> bool {
+        Arc::ptr_eq(&self.0.store, store)
+    }
+
+    /// Its accounts: passwords are proved there, before somebody comes.
+    pub fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// Lets somebody in. A guest whose nick is taken, reserved or none gets a free one that is like it.
+    ///
+    /// # Errors
+    /// The store's. Inside, why they may not come.
+    pub async fn open(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
+        let mut arrival = arrival;
+        self.0.begin().await?;
+        let wish = std::mem::take(&mut arrival.nick);
+        for try_ in 0..TRIES {
+            if arrival.account.is_none() {
+                let nick = self.0.lock().world.free_nick(&wish);
+                // A number may make an account's name of it.
+                if self.0.is_account(&nick).await? {
+                    if try_ + 1 == TRIES {
+                        return Ok(Err(Refused::NickReserved(nick)));
+                    }
+                    arrival.nick = self
+                        .0
+                        .lock()
+                        .world
+                        .free_nick(&format!("guest-{}", now() % 100_000));
+                } else {
+                    arrival.nick = nick;
+                }
+            }
+            match self.open_now(arrival.clone()) {
+                // Somebody was quicker.
+                Err(Refused::NickTaken(_)) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Err(Refused::NickTaken(wish)))
+    }
+
+    /// As [`Hub::open`], with the nick as it is or not at all.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_as(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
+        self.0.begin().await?;
+        if arrival.account.is_none() && self.0.is_account(&arrival.nick).await? {
+            return Ok(Err(Refused::NickReserved(arrival.nick)));
+        }
+        Ok(self.open_now(arrival))
+    }
+
+    fn open_now(&self, arrival: Arrival) -> Result<Session, Refused> {
+        let outbox = Arc::new(Outbox::new(self.0.options.outbox));
+        let mut inner = self.0.lock();
+        let opened = inner.world.open(now(), arrival)?;
+        inner.outboxes.insert(opened.session, outbox.clone());
+        inner.tell();
+        drop(inner);
+        Ok(Session::new(self.clone(), opened, outbox))
+    }
+}
+
+/// How often a guest's nick is looked for.
+const TRIES: usize = 20;
+
+impl Shared {
+    /// Before anybody is let in: what the store knows.
+    async fn begin(&self) -> Result<u64> {
+        let begin = async || {
+            let epoch = log::epoch(&*self.store, now()).await?;
+            let mut rooms = log::rooms(&self.store).await?;
+            if let Some(room) = self.options.room()
+                && !rooms.iter().any(|(name, _)| *name == room)
+            {
+                let append = World::first_room(room.clone(), epoch, now());
+                self.store.commit(log::batch(&append)?).await??;
+                rooms.push((room, RoomState::new(epoch)));
+            }
+            let mut inner = self.lock();
+            for (name, state) in rooms {
+                inner.world.list(name, &state);
+            }
+            Ok::<u64, Error>(epoch)
+        };
+        self.epoch.get_or_try_init(begin).await.copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the world, or changes it, and tells what came of it.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        let mut inner = self.lock();
+        let seen = look(&mut inner.world);
+        inner.tell();
+        seen
+    }
+
+    pub(super) async fn is_account(&self, nick: &str) -> Result<bool> {
+        if crate::accounts::name::check(nick).is_err() {
+            return Ok(false);
+        }
+        Ok(self.accounts.user(nick).await?.is_some())
+    }
+
+    /// The store that a room is kept in.
+    pub(super) fn store_of(&self, room: &RoomName) -> &Arc<dyn Store> {
+        match room.is_fleeting() {
+            true => &self.fleeting,
+            false => &self.store,
+        }
+    }
+
+    /// Does what a session asks for.
+    pub(super) async fn command(
+        self: &Arc<Self>,
+        session: SessionId,
+        command: Command,
+    ) -> Result<Result<Answer, Refused>> {
+        let wait = self.lock().world.pace(now(), session, &command);
+        if wait > 0 {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        let mut known = Known::default();
+        if let Some(nick) = names(&command)
+            && self.lock().world.is_free(nick)
+        {
+            known.is_account = self.is_account(nick).await?;
+        }
+        if let Command::History { .. }
+        | Command::Search { .. }
+        | Command::Read { .. }
+        | Command::Unread = command
+        {
+            return self.look_back(session, command, &known).await;
+        }
+        loop {
+            // The room is opened, and found open in the same breath as it is used.
+            if let Some(room) = self.room_of(session, &command, &known) {
+                self.open_room(&room).await?;
+                if let Command::Edit { seq, .. } | Command::Delete { seq, .. } = &command {
+                    known.entry = self.entry(&room, *seq).await?;
+                }
+            }
+            let step = {
+                let mut inner = self.lock();
+                if let Some(room) = inner.world.room_of(session, &command, &known)
+                    && !inner.world.is_loaded(&room)
+                {
+                    continue;
+                }
+                let step = inner.world.apply(now(), session, command.clone(), &known);
+                inner.tell();
+                inner.tidy(&command);
+                step
+            };
+            match step {
+                Err(refused) => return Ok(Err(refused)),
+                Ok(Step::Done(answer)) => return Ok(Ok(answer)),
+                Ok(Step::Append(append)) => {
+                    return self.append(append).await.map(|id| Ok(Answer::Logged(id)));
+                }
+                Ok(Step::First(append)) => {
+                    let id = self.append(append).await?;
+                    self.reached(&id.room, id.seq).await;
+                }
+                Ok(Step::Wait(room)) => self.news(&room).await,
+            }
+        }
+    }
+
+    fn room_of(&self, session: SessionId, command: &Command, known: &Known) -> Option<RoomName> {
+        self.lock().world.room_of(session, command, known)
+    }
+
+    /// Puts something into a log, on the hub's own thread: who asked for it may be gone before it is done, and it still
+    /// is done, or known not to be.
+    async fn append(self: &Arc<Self>, append: Append) -> Result<Id> {
+        let shared = self.clone();
+        let done = self.loop_.spawn(async move {
+            let logged = shared.append_now(&append).await;
+            if logged.is_err() {
+                let mut inner = shared.lock();
+                inner.world.failed(&append);
+                if let Some(following) = inner.tails.get(&append.room) {
+                    following.news.send_modify(|_| {});
+                }
+            }
+            logged
+        });
+        match done.await {
+            Ok(logged) => logged,
+            Err(_) => {
+                let act = "appending to a room's log";
+                Err(Error::new(Kind::Closed, Side::Local, act).because("the chat is over"))
+            }
+        }
+    }
+
+    async fn append_now(self: &Arc<Self>, append: &Append) -> Result<Id> {
+        let store = self.store_of(&append.room);
+        let seq = store.commit(log::batch(append)?).await??.last();
+        let epoch = self.begin().await?;
+        let kept = self.options.history.max(1);
+        if append.snapshot.is_some() && seq > kept {
+            log::trim(&**store, &append.room, seq - kept).await?;
+        }
+        Ok(Id {
+            room: append.room.clone(),
+            epoch,
+            seq,
+        })
+    }
+
+    /// Opens a room, if it is not open: loads it, and follows its log.
+    pub(super) async fn open_room(self: &Arc<Self>, name: &RoomName) -> Result<()> {
+        if self.lock().world.is_loaded(name) {
+            return Ok(());
+        }
+        let epoch = self.begin().await?;
+        let store = self.store_of(name);
+        let (state, nonces) = log::load(&**store, name, epoch).await?;
+        let seq = state.seq;
+        let mut inner = self.lock();
+        if inner.world.is_loaded(name) {
+            return Ok(());
+        }
+        inner.world.load(name.clone(), state, nonces);
+        let tail = tail(store.clone(), log::log(name), seq);
+        let task = self
+            .loop_
+            .spawn(follow(Arc::downgrade(self), name.clone(), tail));
+        let following = Following {
+            task: task.abort_handle(),
+            news: watch::Sender::new(seq),
+        };
+        inner.tails.insert(name.clone(), following);
+        Ok(())
+    }
+
+    /// Waits until the world has this entry of a room, or the room is not open any more.
+    async fn reached(&self, room: &RoomName, seq: u64) {
+        let news = self
+            .lock()
+            .tails
+            .get(room)
+            .map(|following| following.news.subscribe());
+        if let Some(mut news) = news {
+            // An error is a room that was closed: asking again opens it.
+            let _ = news.wait_for(|reached| *reached >= seq).await;
+        }
+    }
+
+    /// Waits for news of a room, for a while.
+    async fn news(&self, room: &RoomName) {
+        let news = self
+            .lock()
+            .tails
+            .get(room)
+            .map(|following| following.news.subscribe());
+        if let Some(mut news) = news {
+            // It may have come between the look and now; then asking again finds out.
+            drop(tokio::time::timeout(Duration::from_millis(50), news.changed()).await);
+        }
+    }
+
+    /// Ends a session.
+    pub(super) fn close(&self, session: SessionId, reason: &str) {
+        let mut inner = self.lock();
+        let rooms = inner.world.rooms_of(session);
+        inner.outboxes.remove(&session);
+        inner.world.close(session, reason);
+        inner.tell();
+        for room in rooms {
+            inner.unload(&room);
+        }
+        inner.unload_direct();
+    }
+
+    /// The room as it is told here now.
+    pub(super) fn place(&self, room: &RoomName) -> u64 {
+        self.lock().world.place(room).map_or(0, |place| place.seq)
+    }
+
+    pub(super) async fn epoch(&self) -> Result<u64> {
+        self.begin().await
+    }
+}
+
+impl Inner {
+    /// Brings what happened to whom it is for.
+    fn tell(&mut self) {
+        for effect in self.world.effects() {
+            let told = Arc::new(Told::new(effect.event));
+            let to = match &effect.to {
+                Audience::Room(room) => self.world.followers(room),
+                Audience::Sessions(sessions) => sessions,
+            };
+            for session in to {
+                if let Some(outbox) = self.outboxes.get(session)
+                    && let Some(waker) = outbox.push(&told)
+                {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    /// After a command that may leave a room empty.
+    fn tidy(&mut self, command: &Command) {
+        if let Command::Part { room, .. } | Command::Look(room) | Command::Join { room, .. } =
+            command
+        {
+            self.unload(room);
+        }
+    }
+
+    fn unload(&mut self, room: &RoomName) {
+        if self.world.unload(room) {
+            self.tails.remove(room);
+        }
+    }
+
+    /// Conversations of two, neither of whom is here any more.
+    fn unload_direct(&mut self) {
+        let direct: Vec<RoomName> = self
+            .tails
+            .keys()
+            .filter(|room| room.is_direct())
+            .cloned()
+            .collect();
+        for room in direct {
+            self.unload(&room);
+        }
+    }
+}
+
+/// A room's one tail: whatever comes into its log goes into the world.
+async fn follow(shared: Weak<Shared>, room: RoomName, mut tail: state::Tail) {
+    loop {
+        let entry = tail.next().await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let log = log::log(&room);
+        let seq = match entry {
+            Ok(stored) => {
+                match log::decode(&log, &stored.value) {
+                    Ok(entry) => shared.with(|world| world.logged(&room, stored.seq, entry)),
+                    Err(e) => {
+                        tracing::error!(room = %room, seq = stored.seq, "{e}");
+                        shared.with(|world| world.lost(&room, stored.seq));
+                    }
+                }
+                stored.seq
+            }
+            Err(e) if e.kind() == Kind::Gone => {
+                let store = shared.store_of(&room).clone();
+                let Ok(oldest) = store.oldest(&log).await else {
+                    continue;
+                };
+                let through = oldest.saturating_sub(1);
+                shared.with(|world| world.lost(&room, through));
+                tail = state::tail(store, log, through);
+                through
+            }
+            // The store is closed: the end of the server.
+            Err(e) if e.kind() == Kind::Closed => {
+                let inner = shared.lock();
+                inner
+                    .outboxes
+                    .values()
+                    .for_each(|outbox| outbox.cut(Cut::Over));
+                return;
+            }
+            Err(e) => {
+                tracing::error!(room = %room, hint = e.next_step(), "{e}");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        if let Some(following) = shared.lock().tails.get(&room) {
+            following.news.send_replace(seq);
+        }
+    }
+}
+
+/// A store that fails is asked again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The nick that a command names, and that may be an account's which is not here.
+fn names(command: &Command) -> Option<&str> {
+    match command {
+        Command::Nick(nick) | Command::Invite { nick, .. } | Command::Role { nick, .. } => {
+            Some(nick)
+        }
+        Command::Say {
+            to: Target::Nick(nick),
+            ..
+        }
+        | Command::Edit {
+            at: Target::Nick(nick),
+            ..
+        }
+        | Command::Delete {
+            at: Target::Nick(nick),
+            ..
+        }
+        | Command::History {
+            of: Target::Nick(nick),
+            ..
+        }
+        | Command::Search {
+            of: Target::Nick(nick),
+            ..
+        }
+        | Command::Read {
+            of: Target::Nick(nick),
+            ..
+        } => Some(nick),
+        Command::Ban {
+            who: Whom::Nick(nick),
+            ..
+        }
+        | Command::Unban {
+            who: Whom::Nick(nick),
+            ..
+        }
+        | Command::Mute {
+            who: Whom::Nick(nick),
+            ..
+        }
+        | Command::Unmute {
+            who: Whom::Nick(nick),
+            ..
+        } => Some(nick),
+        _ => None,
+    }
+}
+
+/// The time of day.
+pub(super) fn now() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// An event loop on a thread of its own, until the sender is dropped.
+fn start_loop() -> Result<(Handle, oneshot::Sender<()>)> {
+    let failed = |e: std::io::Error| {
+        Error::new(Kind::Io, Side::Local, "starting the chat's thread").because(e)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(failed)?;
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    let run = move || {
+        // Either way there is nobody any more who would ask.
+        let _ = runtime.block_on(ended);
+    };
+    std::thread::Builder::new()
+        .name("chat".to_owned())
+        .spawn(run)
+        .map_err(failed)?;
+    Ok((handle, end))
+}

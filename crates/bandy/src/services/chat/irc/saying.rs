@@ -1,0 +1,165 @@
+//! What is said: PRIVMSG, NOTICE, TAGMSG.
+
+use super::client::Client;
+use super::events::place;
+use super::out::Marks;
+use super::refusal::{self, Act};
+use super::rooms::{sayable, split};
+use super::source::source;
+use crate::services::chat::model::{Answer, Command, Manner, RoomName, Target};
+use crate::wire::irc::capability::Capability;
+use crate::wire::irc::text::{Ctcp, ctcp, plain};
+use crate::wire::irc::{Message, names, numeric};
+
+impl Client {
+    pub(super) async fn privmsg(&mut self, message: &Message<'_>) {
+        let Some(targets) = message.param(0) else {
+            return self.out.reply(
+                numeric::ERR_NORECIPIENT,
+                &[],
+                "No recipient given (PRIVMSG)",
+            );
+        };
+        let Some(written) = message.param(1) else {
+            return self
+                .out
+                .reply(numeric::ERR_NOTEXTTOSEND, &[], "No text to send");
+        };
+        let (manner, text) = match ctcp(written) {
+            Ctcp::None(text) => (Manner::Message, text),
+            Ctcp::Action(text) => (Manner::Action, text),
+            // A question from program to program. Rooms have people of other protocols in them, and a history.
+            Ctcp::Other(..) => return,
+        };
+        let text = plain(text).into_owned();
+        let reply = reply(message);
+        for target in split(targets) {
+            self.say_to(target, &text, manner, reply.as_deref(), false)
+                .await;
+        }
+    }
+
+    pub(super) async fn notice(&mut self, message: &Message<'_>) {
+        let (Some(targets), Some(written)) = (message.param(0), message.param(1)) else {
+            return;
+        };
+        let Ctcp::None(text) = ctcp(written) else {
+            return;
+        };
+        let text = plain(text).into_owned();
+        let reply = reply(message);
+        for target in split(targets) {
+            self.say_to(target, &text, Manner::Notice, reply.as_deref(), true)
+                .await;
+        }
+    }
+
+    /// Says something to one target. A NOTICE is never answered by an error (RFC 2812, section 3.3.2).
+    async fn say_to(
+        &mut self,
+        target: &str,
+        text: &str,
+        manner: Manner,
+        reply: Option<&str>,
+        is_silent: bool,
+    ) {
+        let Some(to) = self.named(target, is_silent) else {
+            return;
+        };
+        let is_room = matches!(to, Target::Room(_));
+        let place = match (&to, reply) {
+            (Target::Room(room), Some(id)) => place(id, room),
+            // The one who is meant is looked up later; a conversation's places are its own.
+            (Target::Nick(_), Some(id)) if id.contains("@@") => {
+                id.split_once('@').and_then(|(p, _)| p.parse().ok())
+            }
+            _ => None,
+        };
+        let say = Command::Say {
+            to,
+            text: text.to_owned(),
+            manner,
+            nonce: None,
+            reply: place.map(|place| place.seq),
+        };
+        match self.ask(say).await {
+            Ok(Answer::Logged(id)) => {
+                if let Some((one, other)) = id.room.people() {
+                    let other = if one == self.me.person { other } else { one };
+                    self.remember_nick(other, target);
+                }
+                self.said(id).await;
+                if !is_room && manner != Manner::Notice {
+                    self.tell_away_of(target).await;
+                }
+            }
+            Ok(_) => {}
+            Err(_) if is_silent => {}
+            Err(why) => refusal::tell(&mut self.out, Act::Speak, "PRIVMSG", target, &why),
+        }
+    }
+
+    /// A room or somebody, as a client names them.
+    fn named(&mut self, target: &str, is_silent: bool) -> Option<Target> {
+        match names::channel(target).map(RoomName::parse) {
+            Some(Ok(room)) => return Some(Target::Room(room)),
+            None if !target.starts_with('#') => return Some(Target::Nick(target.to_owned())),
+            _ if is_silent => {}
+            _ => self.out.reply(
+                numeric::ERR_NOSUCHCHANNEL,
+                &[sayable(target)],
+                "No such channel",
+            ),
+        }
+        None
+    }
+
+    pub(super) async fn tagmsg(&mut self, message: &Message<'_>) {
+        if !self.out.has(Capability::MessageTags) {
+            return self.unknown(message.command);
+        }
+        let Some(targets) = self.needs(message, 0) else {
+            return;
+        };
+        // Of all tags only this one has a meaning to other protocols: see CLIENTTAGDENY.
+        let Some(state) = message.tag("+typing") else {
+            return;
+        };
+        let active = match state.as_ref() {
+            "active" => true,
+            "paused" | "done" => false,
+            _ => return,
+        };
+        for target in split(targets) {
+            let Some(to) = self.named(target, false) else {
+                continue;
+            };
+            let shown = match &to {
+                Target::Room(room) => format!("#{room}"),
+                Target::Nick(nick) => nick.clone(),
+            };
+            match self.ask(Command::Typing { to, active }).await {
+                Ok(_) if self.out.has(Capability::EchoMessage) => {
+                    let client = [("+typing".to_owned(), state.to_string())];
+                    let me = source(&self.me);
+                    let marks = Marks {
+                        client: &client,
+                        ..Marks::default()
+                    };
+                    self.out
+                        .line(&marks, Some(&me), "TAGMSG", |line| line.param(&shown).end());
+                }
+                Ok(_) => {}
+                Err(why) => refusal::tell(&mut self.out, Act::Speak, "TAGMSG", target, &why),
+            }
+        }
+    }
+}
+
+/// The message that this one answers.
+fn reply(message: &Message<'_>) -> Option<String> {
+    let id = message
+        .tag("+draft/reply")
+        .or_else(|| message.tag("+reply"))?;
+    Some(id.into_owned())
+}

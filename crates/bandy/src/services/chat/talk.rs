@@ -1,0 +1,212 @@
+//! One connection, whatever is spoken on it: what comes is heard, what is told is written, one thing is done at a time.
+//!
+//! A [`Speech`] is a protocol without I/O: messages and events in, pieces to write out, tasks to be done. The loop here is
+//! the same for all: it reads only when nothing is being done and everything is written, so whoever floods or does not
+//! read is slowed down and not held in memory; it takes what is told in batches, so that much of it is one write; and
+//! it notices the cut of a session also while it cannot write.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::outbox::{Cut, Told};
+use super::session::Session;
+use crate::error::Result;
+use crate::net::{Conn, Messages, Tick};
+
+/// What is to be done, and takes a while.
+pub type Task<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// What comes next.
+pub enum Next<T> {
+    /// Nothing: read on.
+    Read,
+    /// This; until it is done nothing more is read.
+    Do(Task<T>),
+    /// The end, with a code for WebSocket and a reason.
+    End(u16, String),
+}
+
+impl<T> std::fmt::Debug for Next<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Next::Read => "Read",
+            Next::Do(_) => "Do",
+            Next::End(..) => "End",
+        })
+    }
+}
+
+/// What is to be written, in whole pieces: lines, or frames made by [`text_frame`](crate::net::ws::text_frame).
+pub type Out = VecDeque<Bytes>;
+
+/// A protocol, as far as it is not I/O.
+pub trait Speech: Send {
+    /// What a task comes to.
+    type Done: Send;
+
+    /// The connection was opened.
+    fn begin(&mut self, out: &mut Out) -> Next<Self::Done>;
+
+    /// A message came: a line without its end, or a WebSocket message.
+    fn heard(&mut self, message: Bytes, out: &mut Out) -> Next<Self::Done>;
+
+    /// What was to be done is done.
+    fn done(&mut self, done: Self::Done, out: &mut Out) -> Next<Self::Done>;
+
+    /// Something happened.
+    fn told(&mut self, told: &Arc<Told>, out: &mut Out);
+
+    /// The session, once there is one.
+    fn session(&self) -> Option<&Session>;
+
+    /// The session was cut: the last words, and the code.
+    fn cut(&mut self, why: Cut, out: &mut Out) -> (u16, String);
+
+    /// Nothing came for a while, and this is the time to ask whether somebody is there.
+    fn ping(&mut self, _out: &mut Out) {}
+
+    /// Takes the session out, to end it.
+    fn end(&mut self);
+}
+
+/// Events that are taken in one go, before they are written.
+const BATCH: usize = 256;
+
+/// Speaks on a connection until its end.
+///
+/// # Errors
+/// What the transport reports, and what a task fails with.
+pub async fn talk<S: Speech>(conn: Conn, mut speech: S, ping: Duration) -> Result<()> {
+    let mut line = Line {
+        messages: conn.messages().pause(None),
+        out: Out::new(),
+        doing: None,
+        over: None,
+        ping,
+        asked: Tick::after(ping),
+    };
+    let next = speech.begin(&mut line.out);
+    line.go_on(next);
+    let over = std::future::poll_fn(|cx| line.poll(cx, &mut speech)).await;
+    speech.end();
+    let Line { messages, .. } = line;
+    match over? {
+        Some((code, reason)) => messages.into_conn().close_with(code, &reason).await,
+        None => messages.close().await,
+    }
+    Ok(())
+}
+
+struct Line<T> {
+    messages: Messages,
+    out: Out,
+    doing: Option<Task<T>>,
+    /// It is to end, once all is written.
+    over: Option<(u16, String)>,
+    ping: Duration,
+    asked: Tick,
+}
+
+impl<T> Line<T> {
+    fn go_on(&mut self, next: Next<T>) {
+        match next {
+            Next::Read => {}
+            Next::Do(task) => self.doing = Some(task),
+            Next::End(code, reason) => self.over = Some((code, reason)),
+        }
+    }
+
+    /// `None` where the peer ended it.
+    fn poll<S: Speech<Done = T>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        speech: &mut S,
+    ) -> Poll<Result<Option<(u16, String)>>> {
+        if self.messages.conn().is_ending() && self.over.is_none() {
+            let over = speech.cut(Cut::Over, &mut self.out);
+            self.over = Some(over);
+        }
+        self.look_at_the_clock(speech);
+        loop {
+            if let Some(session) = speech.session()
+                && self.over.is_none()
+                && let Poll::Ready(cut) = session.poll_cut(cx)
+            {
+                let over = speech.cut(cut, &mut self.out);
+                // What is left unwritten is written as far as it goes, with the code.
+                return Poll::Ready(Ok(Some(over)));
+            }
+            if !self.out.is_empty() {
+                match self
+                    .messages
+                    .conn_mut()
+                    .poll_write_pieces(cx, &mut self.out)
+                {
+                    Poll::Ready(done) => done?,
+                    Poll::Pending => {
+                        return match self.over.take_if(|_| self.messages.conn().is_ending()) {
+                            Some(over) => Poll::Ready(Ok(Some(over))),
+                            None => Poll::Pending,
+                        };
+                    }
+                }
+            }
+            if let Some(over) = self.over.take() {
+                return Poll::Ready(Ok(Some(over)));
+            }
+            if self.take_told(cx, speech) {
+                continue;
+            }
+            if let Some(task) = &mut self.doing {
+                match task.as_mut().poll(cx) {
+                    Poll::Ready(done) => {
+                        self.doing = None;
+                        let next = speech.done(done?, &mut self.out);
+                        self.go_on(next);
+                        continue;
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            match self.messages.poll_next(cx) {
+                Poll::Ready(Ok(Some(message))) => {
+                    self.asked = Tick::after(self.ping);
+                    let next = speech.heard(message, &mut self.out);
+                    self.go_on(next);
+                }
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes what was told; whether there was something.
+    fn take_told<S: Speech<Done = T>>(&mut self, cx: &mut Context<'_>, speech: &mut S) -> bool {
+        let mut count = 0;
+        while count < BATCH {
+            let Some(session) = speech.session() else {
+                break;
+            };
+            let Poll::Ready(Ok(told)) = session.poll_next(cx) else {
+                break;
+            };
+            speech.told(&told, &mut self.out);
+            count += 1;
+        }
+        count > 0
+    }
+
+    fn look_at_the_clock<S: Speech<Done = T>>(&mut self, speech: &mut S) {
+        if self.asked.is_past() {
+            self.asked = Tick::after(self.ping);
+            speech.ping(&mut self.out);
+        }
+        self.messages.conn().wake_at(Some(self.asked));
+    }
+}
