@@ -411,8 +411,8 @@ fn what_is_passed_on_is_told_by_flags_and_printed_as_it_is_read() {
     ]);
     let (code, printed, _) = program.args(flags).output();
     assert_eq!(code, 0, "{printed}");
-    let more = "secret = \"cookies.key\"\nforwarded = true\nrequest_id = false\n";
-    let written = printed.replace("log = true\n", &format!("log = true\n{more}"));
+    let more = "secret = \"cookies.key\", forwarded = true, request_id = false";
+    let written = printed.replace("log = true", &format!("log = true, {more}"));
     assert!(written.contains(more), "{printed}");
     stage.file("bandy.toml", written);
     let check = Program::new(BANDY, &stage).args(["check", "--print"]);

@@ -138,7 +138,7 @@ impl Turn<'_> {
             let attempt = Attempt::new(self, lease);
             let failed = match self.options.hedge {
                 Some(after) if self.may_repeat && body.is_nothing() => {
-                    match self.hedged(attempt, after, key).await {
+                    match Box::pin(self.hedged(attempt, after, key)).await {
                         Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
                         Ok((tried, false)) => return Ok((tried, chosen, retries)),
                         Err(failed) => failed,
