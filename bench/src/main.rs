@@ -10,6 +10,7 @@
 
 mod ask;
 mod axum_add;
+mod balance;
 mod bulk;
 mod durable;
 mod generators;
@@ -68,11 +69,13 @@ enum Mode {
     Bulk,
     /// HTTP: sums over HTTP/1.1 and HTTP/2, files, sessions, durable writes, idle connections
     Http,
+    /// Balancing requests, beside HAProxy, nginx and Caddy
+    Balance,
     /// Streams through a balancer, beside HAProxy and nginx
     L4,
     /// Load generators beside each other, on nginx
     Load,
-    /// All of them but the balancer's
+    /// All of them but the balancers
     All,
     /// A peer: this program started by itself
     #[value(hide = true)]
@@ -148,6 +151,18 @@ fn run(args: &Args) -> Result<bool> {
     let seconds = args.seconds.unwrap_or(if args.quick { 1.0 } else { 3.0 });
     if rounds == 0 || !(0.1..=600.0).contains(&seconds) {
         bail!("rounds must be at least 1, seconds between 0.1 and 600");
+    }
+    if args.mode == Mode::Balance {
+        machine::raise_file_limit(2 * FILES + 10_000)?;
+        let bandy = bandy(args)?.context("`--without-bandy` leaves nothing to compare")?;
+        let time = Duration::from_secs_f64(seconds);
+        let cores = Cores::share_out()?;
+        let text = balance::run(&cores, bandy, &args.only, rounds, time, &interrupt)?;
+        println!("{text}");
+        if let Some(path) = &args.markdown {
+            fs::write(path, &text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        return Ok(true);
     }
     for name in &args.only {
         if args.mode != Mode::L4 && !Server::ALL.iter().any(|server| server.name() == name) {

@@ -65,6 +65,8 @@ pub struct BalanceArgs {
     #[command(flatten)]
     pub upstream: UpstreamOptions,
     #[command(flatten)]
+    pub forward: ForwardOptions,
+    #[command(flatten)]
     pub tls: TlsOptions,
     #[command(flatten)]
     pub limits: LimitOptions,
@@ -138,6 +140,21 @@ pub struct UpstreamOptions {
     pub to_key: Option<String>,
 }
 
+/// Of requests that are passed on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requests (http, https)")]
+pub struct ForwardOptions {
+    /// Believe what these addresses say of others in X-Forwarded-*; repeatable
+    #[arg(long, value_name = "RANGE")]
+    pub trust: Vec<String>,
+    /// The host to ask backends for [default: the one that was asked for]
+    #[arg(long, value_name = "HOST")]
+    pub to_host: Option<String>,
+    /// A line in the log for each request
+    #[arg(long)]
+    pub access_log: bool,
+}
+
 /// Balances between servers.
 pub fn balance(args: &BalanceArgs) -> Result<Code, Error> {
     let config = written(args)?;
@@ -185,6 +202,18 @@ fn written(args: &BalanceArgs) -> Result<Config, Error> {
         None => flag("--to"),
     };
     server.set(&["service", "balance", "pool"], name, origin.clone());
+    let mut set = |key, data, origin| server.set(&["service", "balance", key], data, origin);
+    let forward = &args.forward;
+    if !forward.trust.is_empty() {
+        let origin = flag("--trust");
+        set("trust", Data::texts(&forward.trust, &origin), origin);
+    }
+    if let Some(host) = &forward.to_host {
+        set("host", host.as_str().into(), flag("--to-host"));
+    }
+    if forward.access_log {
+        set("log", Data::Boolean(true), flag("--access-log"));
+    }
     write_options(
         &mut server,
         &args.model,

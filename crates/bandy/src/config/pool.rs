@@ -17,6 +17,7 @@ use crate::printable::printable;
 use crate::services::balance;
 use crate::wire::proxy;
 
+mod forward;
 mod health;
 mod member;
 mod strategy;
@@ -44,7 +45,16 @@ const POOL_KEYS: [&str; 19] = [
 ];
 
 /// The options of `service.balance`; the first can be written without its name.
-pub(super) const BALANCE_KEYS: [&str; 2] = ["pool", "sni"];
+pub(super) const BALANCE_KEYS: [&str; 8] = [
+    "pool",
+    "sni",
+    "trust",
+    "host",
+    "forwarded",
+    "request_id",
+    "log",
+    "secret",
+];
 
 /// A service that names a pool.
 pub(super) struct Balanced {
@@ -266,8 +276,11 @@ pub(super) fn balance<'a>(
         // What is wrong with it was noted.
         (Some(_), None) => {}
     }
+    let (rules, secret) = forward::rules(walk, option);
     balance::Options {
         pool: pool.unwrap_or_default().to_owned(),
+        rules,
+        secret,
         sni,
     }
 }

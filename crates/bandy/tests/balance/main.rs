@@ -259,3 +259,12 @@ fn where_all_are_at_their_bound_the_next_waits() {
     far.accept().serve("two");
     assert_eq!(two.hear().1, "two");
 }
+
+#[test]
+fn a_request_on_its_way_is_small() {
+    let balance = Balance::of(Pool::new(pool([&Far::new()])).expect("a pool"));
+    let request = bandy::http::Request::new(bandy::http::Body::empty());
+    let size = size_of_val(&bandy::Service::call(&balance, request));
+    // Connecting, TLS and HTTP/2 are not in it: each request allocates this.
+    assert!(size <= 4096, "{size}");
+}

@@ -256,6 +256,27 @@ fn where_nobody_answers_in_time_it_is_504() {
 }
 
 #[test]
+fn an_answers_time_begins_with_the_end_of_the_request() {
+    let (stage, far) = (Stage::new(), Far::new());
+    let mut options = pool([&far]);
+    options.deadlines.total = Some(Duration::from_secs(2));
+    options.deadlines.per_try = Some(Duration::from_secs(2));
+    let server = before(&stage, options);
+    let mut client = Raw::to(&server);
+    client.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    let mut backend = far.accept();
+    backend.head();
+    // Each byte arrives before the next is sent; all of them take longer than an answer may.
+    for byte in "0123456789".chars() {
+        std::thread::sleep(Duration::from_millis(250));
+        client.say(byte.to_string());
+        backend.exactly(1);
+    }
+    backend.say(ok("done"));
+    assert_eq!(client.hear().1, "done");
+}
+
+#[test]
 fn what_is_no_answer_is_502() {
     let (stage, far) = (Stage::new(), Far::new());
     let server = before(&stage, pool([&far]));

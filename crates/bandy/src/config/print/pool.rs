@@ -78,13 +78,50 @@ pub(super) fn write(root: &mut Table, pool: &Options) {
 
 /// `service.balance`.
 pub(super) fn write_balance(options: &balance::Options, set: &mut impl FnMut(&[&str], Data)) {
-    let balance::Options { pool, sni } = options;
+    let balance::Options {
+        pool,
+        sni,
+        rules,
+        secret,
+    } = options;
+    let balance::http::Rules {
+        trust,
+        host,
+        forwarded,
+        request_id,
+        log,
+        // It is told by the file that it is in.
+        secret: _,
+    } = rules;
     if sni.is_empty() {
         set(&["service", "balance", "pool"], pool.as_str().into());
     }
     for (name, pool) in sni {
         let name = name.to_string();
         set(&["service", "balance", "sni", &name], pool.as_str().into());
+    }
+    let mut set = |key: &str, data: Data| set(&["service", "balance", key], data);
+    if !trust.is_empty() {
+        let texts = trust.iter().map(ToString::to_string);
+        set("trust", Data::texts(texts, &Origin::Nowhere));
+    }
+    if let Some(host) = host {
+        set("host", host.as_str().into());
+    }
+    // Only what is not usual: between streams these mean nothing.
+    let usual = balance::http::Rules::default();
+    for (key, is_on, usually) in [
+        ("forwarded", *forwarded, usual.forwarded),
+        ("request_id", *request_id, usual.request_id),
+        ("log", *log, usual.log),
+    ] {
+        if is_on != usually {
+            set(key, Data::Boolean(is_on));
+        }
+    }
+    if let Some(path) = secret {
+        // Paths come from TOML or from arguments that had to be UTF-8.
+        set("secret", Data::Text(path.to_string_lossy().into_owned()));
     }
 }
 

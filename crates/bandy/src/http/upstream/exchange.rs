@@ -43,13 +43,17 @@ pub(crate) struct Exchange {
     keep_alive: bool,
     alarm: Alarm,
     times: Times,
+    /// How long the answer may take once all of the request is sent.
+    allowed: Option<Duration>,
+    /// How many writes there were when that was last looked at.
+    moved: u64,
     stall: Option<Tick>,
 }
 
 /// How long a backend may take.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
-    /// By when the answer's head is there.
+    /// By when the answer's head is there; later where the request's body is still on its way by then, and moves.
     pub(crate) head_by: Option<Tick>,
     /// The longest silence inside an answer's body.
     pub(crate) silence: Option<Duration>,
@@ -90,6 +94,8 @@ impl Exchange {
             keep_alive: false,
             alarm,
             times,
+            allowed: times.head_by.map(Tick::remaining),
+            moved: 0,
             stall: None,
         }
     }
@@ -113,7 +119,7 @@ impl Exchange {
             Err(error) => {
                 let failed = Failed {
                     error,
-                    sent: self.sending.has_begun,
+                    sent: self.sending.has_begun(),
                     heard: self.has_heard,
                 };
                 Err((failed, self.body))
@@ -148,9 +154,20 @@ impl Exchange {
         {
             cx.waker().wake_by_ref();
         }
+        self.extend();
         ready!(self.alarm.poll(self.times.head_by, cx));
         let error = Error::new(Kind::TimedOut, Side::Upstream, self.act());
         Poll::Ready(Err(error.because("it did not answer in time")))
+    }
+
+    /// The answer's time begins when the last of the request is sent: a long upload is not what it is measured by.
+    fn extend(&mut self) {
+        let moved = self.sending.moved();
+        if moved != self.moved && !self.sending.is_done() {
+            self.moved = moved;
+            let later = self.allowed.map(Tick::after);
+            self.times.head_by = self.times.head_by.max(later);
+        }
     }
 
     /// Reads once: a head, if one is whole then. In the loop's buffer, where it is parsed in place.

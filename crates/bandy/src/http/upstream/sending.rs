@@ -29,8 +29,8 @@ pub(super) struct Sending {
     length: Length,
     /// Of a body of known length, still to come.
     left: u64,
-    /// Some of it was taken by the backend's transport.
-    pub(super) has_begun: bool,
+    /// Writes that the backend's transport took something of.
+    writes: u64,
 }
 
 enum Stage {
@@ -58,7 +58,7 @@ impl Sending {
                 Length::Known(left) => left,
                 _ => 0,
             },
-            has_begun: false,
+            writes: 0,
         }
     }
 
@@ -94,7 +94,7 @@ impl Sending {
         let parts = if body.is_empty() { &parts[..1] } else { &parts };
         match Pin::new(&mut *conn).poll_write_vectored(cx, parts) {
             Poll::Ready(Ok(written @ 1..)) => {
-                self.has_begun = true;
+                self.writes += 1;
                 let of_head = written.min(out.len());
                 if let Some(piece) = self.queue.front_mut() {
                     piece.advance(written - of_head);
@@ -200,7 +200,7 @@ impl Sending {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.has_begun = true;
+            self.writes += 1;
             while let Some(piece) = self.queue.front_mut() {
                 let n = written.min(piece.len());
                 piece.advance(n);
@@ -236,6 +236,16 @@ impl Sending {
             Stage::Asking(until) => Some(until),
             _ => None,
         }
+    }
+
+    /// Whether some of it may have reached the backend.
+    pub(super) fn has_begun(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// A number that is another each time something was taken.
+    pub(super) fn moved(&self) -> u64 {
+        self.writes
     }
 
     /// Whether all of it was sent.

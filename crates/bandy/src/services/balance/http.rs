@@ -138,7 +138,7 @@ impl Turn<'_> {
             let attempt = Attempt::new(self, lease);
             let failed = match self.options.hedge {
                 Some(after) if self.may_repeat && body.is_nothing() => {
-                    match self.hedged(attempt, after, key).await {
+                    match Box::pin(self.hedged(attempt, after, key)).await {
                         Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
                         Ok((tried, false)) => return Ok((tried, chosen, retries)),
                         Err(failed) => failed,
@@ -224,17 +224,14 @@ impl Turn<'_> {
             record.backend(lease.backend(), chosen, retries, tried.connected, latency);
             record
         });
-        let cookie = self.options.sticky.as_ref();
-        let cookie = cookie.and_then(|sticky| {
-            sticky::cookie(
-                self.pool,
-                sticky,
-                self.rules,
-                &self.parts,
-                lease.backend(),
-                chosen,
-            )
-        });
+        // Who has come by its cookie keeps it.
+        let sticky = self.options.sticky.as_ref();
+        let cookie = sticky
+            .filter(|_| chosen != Chosen::Cookie)
+            .and_then(|sticky| {
+                let is_secure = self.client.is_secure;
+                sticky::cookie(self.pool, sticky, self.rules, lease.backend(), is_secure)
+            });
         let mut response = match tried.heard {
             Heard::Switch(answer, upstream, first) => {
                 let mut response = Switch::to(move |conn| async move {

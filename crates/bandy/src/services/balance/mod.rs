@@ -11,6 +11,7 @@ mod message;
 mod names;
 mod stream;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Needs;
@@ -27,6 +28,10 @@ pub use names::{ByName, Name};
 pub struct Options {
     /// The name of the pool that answers; empty where `sni` says which.
     pub pool: String,
+    /// What of requests is passed on.
+    pub rules: http::Rules,
+    /// A file of what signs cookies, for several balancers side by side; without one, each has its own.
+    pub secret: Option<PathBuf>,
     /// Which pool answers a TLS client that asks for this name, in the order that they were written.
     pub sni: Vec<(Name, String)>,
 }
@@ -42,9 +47,13 @@ impl Balance {
     /// A service whose answers are those of the pool that is told.
     ///
     /// # Errors
-    /// That there is no such pool.
+    /// That there is no such pool, or no such file.
     pub fn new(options: &Options, needs: &Needs) -> Result<Balance> {
-        Ok(Balance::of(pool_of(&options.pool, needs)?))
+        let mut rules = options.rules.clone();
+        if let Some(path) = &options.secret {
+            rules.secret = http::Secret::of(&secret(path)?);
+        }
+        Ok(Balance::of(pool_of(&options.pool, needs)?).rules(rules))
     }
 
     /// A service whose answers are this pool's.
@@ -75,6 +84,23 @@ impl Service<Conn> for Balance {
         }
     }
 }
+
+/// What is in the file, which has to be long enough that nobody guesses it.
+fn secret(path: &Path) -> Result<Vec<u8>> {
+    let act = format!("reading the secret of cookies in {}", path.display());
+    let wrong = || Error::new(Kind::Usage, Side::Local, act.clone());
+    let bytes = std::fs::read(path).map_err(|e| wrong().because(e))?;
+    let secret = bytes.trim_ascii();
+    match secret.len() {
+        SECRET_BYTES.. => Ok(secret.to_vec()),
+        n => Err(wrong().because(format!("it has {n} bytes")).hint(format!(
+            "it needs {SECRET_BYTES}: `openssl rand -hex 32` writes some"
+        ))),
+    }
+}
+
+/// The shortest secret.
+const SECRET_BYTES: usize = 16;
 
 fn pool_of(name: &str, needs: &Needs) -> Result<Arc<Pool>> {
     needs.pools.get(name).cloned().ok_or_else(|| {

@@ -89,7 +89,8 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        let way = match self.connect().await {
+        // Boxed, as all that is seldom: a request has a future of its own, and is the smaller for it.
+        let way = match Box::pin(self.connect()).await {
             Ok(way) => way,
             Err(error) => {
                 self.lease.report(Outcome::NotConnected);
@@ -215,8 +216,8 @@ impl<'a> Attempt<'a> {
                     Ok(request) => request,
                     Err(error) => return Err(nothing(error)),
                 };
-                line.ask(request, body, Alarm::new(None, false), self.times)
-                    .await
+                let asked = line.ask(request, body, Alarm::new(None, false), self.times);
+                Box::pin(asked).await
             }
         }
     }

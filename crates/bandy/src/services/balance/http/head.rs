@@ -18,7 +18,7 @@ pub(super) struct Client {
     pub(super) ip: Option<IpAddr>,
     /// Whether what the peer says of others is believed.
     is_trusted: bool,
-    is_secure: bool,
+    pub(super) is_secure: bool,
     /// `None`: it comes with the request.
     id: Option<[u64; 2]>,
 }

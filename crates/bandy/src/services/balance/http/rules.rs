@@ -5,7 +5,8 @@ use ::http::request;
 use super::head::Client;
 pub use super::sticky::Secret;
 use crate::http::router::Range;
-use crate::pool::{Key, strategy::Choice};
+use crate::pool::Key;
+use crate::pool::strategy::{Choice, KeyOf};
 
 /// What of requests and answers is passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +39,32 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// What the strategy decides by, if it wants to know.
+    /// What the strategy decides by, if it wants to know. Of a request that has none of it, nothing: then it decides as if
+    /// nobody had asked twice.
     pub(super) fn key(
         &self,
-        _strategy: &Choice,
-        _parts: &request::Parts,
+        strategy: &Choice,
+        parts: &request::Parts,
         client: &Client,
     ) -> Option<Key> {
-        client.ip.map(Key::of_ip)
+        match strategy.key()? {
+            KeyOf::Ip => client.ip.map(Key::of_ip),
+            KeyOf::Header(name) => parts
+                .headers
+                .get(name)
+                .map(|value| Key::of(value.as_bytes())),
+            KeyOf::Cookie(name) => {
+                super::sticky::sent(name, parts).map(|value| Key::of(value.as_bytes()))
+            }
+            KeyOf::Path => Some(Key::of(parts.uri.path().as_bytes())),
+            KeyOf::Query(name) => {
+                let mut pairs = parts.uri.query()?.split('&');
+                let value = pairs.find_map(|pair| match pair.split_once('=') {
+                    Some((found, value)) => (found == name).then_some(value),
+                    None => (pair == name).then_some(""),
+                });
+                value.map(|value| Key::of(value.as_bytes()))
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use ::http::request;
 use aws_lc_rs::hmac;
 
-use super::{Chosen, Rules};
+use super::Rules;
 use crate::http::{HeaderValue, header};
 use crate::pool::options::Sticky;
 use crate::pool::{Backend, Pool};
@@ -62,12 +62,12 @@ pub(super) fn named(
     rules: &Rules,
     parts: &request::Parts,
 ) -> Option<Arc<Backend>> {
-    let value = sent(sticky, parts)?;
+    let value = sent(&sticky.cookie, parts)?;
     let (number, signature) = value.split_at_checked(NUMBER)?;
     if signature.len() != SIGNATURE {
         return None;
     }
-    // Compared in constant time by comparing signatures of both.
+    // In constant time: how much of it is right is nobody's business.
     let expected = signed(pool, rules, number);
     let same = aws_lc_rs::constant_time::verify_slices_are_equal(
         expected.as_bytes(),
@@ -80,35 +80,31 @@ pub(super) fn named(
         .find(|backend| backend.salt() == number)
 }
 
-/// The cookie for an answer of this backend, if the client has to be given one.
+/// The cookie for an answer of this backend.
 pub(super) fn cookie(
     pool: &Pool,
     sticky: &Sticky,
     rules: &Rules,
-    parts: &request::Parts,
     backend: &Backend,
-    chosen: Chosen,
+    is_secure: bool,
 ) -> Option<HeaderValue> {
-    if chosen == Chosen::Cookie {
-        return None;
-    }
     let number = format!("{:016x}", backend.salt());
     let signature = signed(pool, rules, &number);
-    let is_secure = parts.uri.scheme_str() == Some("https");
     let secure = if is_secure { "; Secure" } else { "" };
     let name = &sticky.cookie;
     let cookie = format!("{name}={number}{signature}; Path=/; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(cookie).ok()
 }
 
-fn sent<'a>(sticky: &Sticky, parts: &'a request::Parts) -> Option<&'a str> {
+/// What a cookie of this name says.
+pub(super) fn sent<'a>(name: &str, parts: &'a request::Parts) -> Option<&'a str> {
     let lines = parts.headers.get_all(header::COOKIE).iter();
     let cookies = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'));
     let mut values = cookies.filter_map(|cookie| {
-        let (name, value) = cookie.trim().split_once('=')?;
-        (name == sticky.cookie).then_some(value)
+        let (found, value) = cookie.trim().split_once('=')?;
+        (found == name).then_some(value)
     });
     values.next()
 }
