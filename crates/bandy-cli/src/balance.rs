@@ -8,9 +8,9 @@ use bandy::config::{self, Report};
 use bandy::error::Error;
 use clap::Args;
 
-use crate::args::{HttpOptions, LimitOptions, TlsOptions};
+use crate::args::{AdminOptions, HttpOptions, LimitOptions, TlsOptions};
 use crate::exit::Code;
-use crate::serve::{flag, is_url, write_options};
+use crate::serve::{flag, is_url, write_admin, write_options};
 use crate::{diagnostics, report, start};
 
 /// Balance between servers, without a file
@@ -61,6 +61,8 @@ pub struct BalanceArgs {
     pub limits: LimitOptions,
     #[command(flatten)]
     pub http: HttpOptions,
+    #[command(flatten)]
+    pub admin: AdminOptions,
 }
 
 /// Of the pool.
@@ -175,6 +177,7 @@ fn written(args: &BalanceArgs) -> Result<Config, Error> {
         &args.http,
     );
     let root = &mut config.root;
+    write_admin(root, &args.admin);
     root.set(&["server", name], Data::Table(server), origin.clone());
     root.set(&["pool", name], Data::Table(pool(args)), origin);
     Ok(config)
