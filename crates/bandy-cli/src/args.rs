@@ -124,6 +124,21 @@ pub struct RunArgs {
     /// Take the listening sockets of the bandy that runs the file now, which lets its conversations finish and ends
     #[arg(long)]
     pub take_over: bool,
+
+    #[command(flatten)]
+    pub admin: AdminOptions,
+}
+
+/// Of the admin endpoint.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Admin (metrics, status, a live page: see `bandy top`)")]
+pub struct AdminOptions {
+    /// Where to listen: http://127.0.0.1:9901, or unix:///run/bandy.sock
+    #[arg(long, value_name = "URL")]
+    pub admin: Option<String>,
+    /// What those who ask it have to send, at least 16 characters [default: BANDY_ADMIN_TOKEN, or none]
+    #[arg(long, value_name = "TOKEN", requires = "admin")]
+    pub admin_token: Option<String>,
 }
 
 /// Check a configuration file without running it
@@ -212,6 +227,8 @@ pub struct ServeArgs {
     pub limits: LimitOptions,
     #[command(flatten)]
     pub http: HttpOptions,
+    #[command(flatten)]
+    pub admin: AdminOptions,
 }
 
 /// What some services can be told.

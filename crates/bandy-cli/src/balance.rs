@@ -8,9 +8,9 @@ use bandy::config::{self, Report};
 use bandy::error::Error;
 use clap::Args;
 
-use crate::args::{HttpOptions, LimitOptions, TlsOptions};
+use crate::args::{AdminOptions, HttpOptions, LimitOptions, TlsOptions};
 use crate::exit::Code;
-use crate::serve::{flag, is_url, write_options};
+use crate::serve::{flag, is_url, write_admin, write_options};
 use crate::{diagnostics, report, start};
 
 /// Balance between servers, without a file
@@ -72,6 +72,8 @@ pub struct BalanceArgs {
     pub limits: LimitOptions,
     #[command(flatten)]
     pub http: HttpOptions,
+    #[command(flatten)]
+    pub admin: AdminOptions,
 }
 
 /// Of the pool.
@@ -227,6 +229,7 @@ fn written(args: &BalanceArgs) -> Result<Config, Error> {
         server.set(&["proxy_protocol"], ranges, origin);
     }
     let root = &mut config.root;
+    write_admin(root, &args.admin);
     root.set(&["server", name], Data::Table(server), origin.clone());
     root.set(&["pool", name], Data::Table(pool(args)), origin);
     Ok(config)

@@ -10,14 +10,17 @@ use bandy::config::{self, Failed};
 use bandy::error::{Error, Kind, Side};
 use bandy::net::Inherited;
 use bandy::server::signals::Shutdown;
+use bandy::services::admin::Reloaded;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, interval};
 
+use crate::args::AdminOptions;
 use crate::control::asking::{TakeOver, take_over};
 use crate::control::listening::{Control, Question, Successor};
 use crate::control::{Answer, Asked};
 use crate::exit::Code;
+use crate::serve::write_admin;
 use crate::start::notify;
 
 /// The file that is run, and how.
@@ -28,12 +31,15 @@ pub struct File {
     pub watch: bool,
     /// Take the place of the bandy that runs it.
     pub take_over: bool,
+    /// What the command line said beside it.
+    pub admin: AdminOptions,
 }
 
 /// A file that is run.
 #[derive(Debug)]
 pub struct Watched {
     path: PathBuf,
+    admin: AdminOptions,
     watch: Option<Watch>,
     hangup: Signal,
     /// Opened once another process has let go of the name.
@@ -88,6 +94,7 @@ impl File {
         let watched = Watched {
             watch: self.watch.then(|| Watch::new(&self.path)),
             path: self.path,
+            admin: self.admin,
             hangup,
             control: None,
             events,
@@ -118,16 +125,18 @@ pub async fn run(
             None
         }
     };
+    let mut wishes = app.wishes();
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(Until::Told),
+            Some(wish) = wishes.recv() => wish.answer(file.reload(app).into()),
             _ = file.hangup.recv() => {
                 notify("RELOADING=1");
-                reload(app, &file.path);
+                file.reload(app);
                 notify("READY=1");
             }
             () = changed(&mut file.watch) => {
-                reload(app, &file.path);
+                file.reload(app);
             }
             question = asked(&mut file.control) => file.answer(app, question).await,
             event = file.events.recv() => {
@@ -152,7 +161,7 @@ async fn asked(control: &mut Option<Control>) -> Question {
 impl Watched {
     async fn answer(&mut self, app: &mut App, question: Question) {
         match question.asked {
-            Asked::Reload => question.answer(reload(app, &self.path)).await,
+            Asked::Reload => question.answer(self.reload(app)).await,
             Asked::Upgrade if self.upgrade.is_some() => {
                 question
                     .answer(failed("another upgrade is on its way", None))
@@ -243,9 +252,25 @@ fn program(called: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Reads the file again, and says what came of it: also in the log.
-fn reload(app: &mut App, path: &Path) -> Answer {
-    let plan = match config::load(path) {
+impl Watched {
+    /// Reads the file again, and says what came of it: also in the log.
+    fn reload(&self, app: &mut App) -> Answer {
+        reload(app, &self.path, &self.admin)
+    }
+}
+
+impl From<Answer> for Reloaded {
+    fn from(answer: Answer) -> Reloaded {
+        let said = answer.said.trim_end().to_owned();
+        match answer.code == Code::Done as u8 {
+            true => Reloaded::Done(said),
+            false => Reloaded::Refused(said),
+        }
+    }
+}
+
+fn reload(app: &mut App, path: &Path, admin: &AdminOptions) -> Answer {
+    let plan = match config::load_with(path, |root| write_admin(root, admin)) {
         Ok((plan, _)) => plan,
         Err(Failed::Unread(e)) => return refused(&e),
         Err(Failed::Invalid(found)) => {

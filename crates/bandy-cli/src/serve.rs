@@ -8,7 +8,7 @@ use bandy::config::{self, Report};
 use bandy::error::Error;
 use bandy::services::Spec;
 
-use crate::args::{HttpOptions, LimitOptions, ServeArgs, TlsOptions};
+use crate::args::{AdminOptions, HttpOptions, LimitOptions, ServeArgs, TlsOptions};
 use crate::exit::Code;
 use crate::{diagnostics, report, start};
 
@@ -53,6 +53,7 @@ fn written(args: &ServeArgs) -> Result<Config, Error> {
     } else {
         "SERVICE"
     });
+    write_admin(&mut config.root, &args.admin);
     write_state(&mut config.root, args);
     config
         .root
@@ -71,6 +72,20 @@ fn write_state(root: &mut Table, args: &ServeArgs) {
         root.set(path, Data::Boolean(false), flag("--no-registration"));
     }
 }
+
+/// Where it can be looked after, and who may. What is said here stands before what a file says.
+pub fn write_admin(root: &mut Table, options: &AdminOptions) {
+    let Some(url) = &options.admin else { return };
+    root.set(&["admin", "listen"], url.as_str(), flag("--admin"));
+    match (&options.admin_token, std::env::var(ADMIN_TOKEN)) {
+        (Some(token), _) => root.set(&["admin", "token"], token.as_str(), flag("--admin-token")),
+        (None, Ok(token)) => root.set(&["admin", "token"], token, flag(ADMIN_TOKEN)),
+        (None, Err(_)) => {}
+    }
+}
+
+/// The environment's variable for the admin endpoint's token: on the command line everybody on the machine reads it.
+pub const ADMIN_TOKEN: &str = "BANDY_ADMIN_TOKEN";
 
 pub fn flag(name: &str) -> Origin {
     Origin::Flag(name.to_owned())

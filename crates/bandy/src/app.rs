@@ -1,7 +1,10 @@
 //! From a plan to running servers, and from there to another plan: the only place that sees both plans and sockets.
 
+mod overseer;
+
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::accounts::Accounts;
@@ -13,8 +16,10 @@ use crate::net::ws::Origins;
 use crate::net::{Inherited, Spare};
 use crate::pool::{self, Pools};
 use crate::server::{Change, Loops, Running, Server};
+use crate::services::admin::{Card, View, Wish};
 use crate::services::{self, Built, Needs};
 use crate::state::{self, Location, backup};
+use overseer::Overseer;
 
 /// Everything that a plan declares, running.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub struct App {
     /// Servers that a plan before this one had, while their conversations finish.
     leaving: Vec<Arc<Running>>,
     needs: Needs,
+    overseer: Overseer,
     backup: Option<AbortHandle>,
     /// Dropped last: the servers' conversations live on them.
     loops: Arc<Loops>,
@@ -69,20 +75,24 @@ impl App {
         for server in &plan.servers {
             servers.push(start(server, &needs, &loops, &mut inherited)?);
         }
+        let overseer = Overseer::start(plan, &loops, &mut inherited)?;
         for socket in inherited.left() {
             tracing::warn!(
                 socket,
                 "an inherited socket is none that the configuration listens on"
             );
         }
-        Ok(App {
+        let app = App {
             backup: copy(plan, &needs, &loops),
             plan: plan.clone(),
             servers,
             leaving: Vec::new(),
             needs,
+            overseer,
             loops,
-        })
+        };
+        app.show();
+        Ok(app)
     }
 
     /// Becomes what another plan declares. What is the same in both is not touched. A server that is another one keeps
@@ -118,7 +128,7 @@ impl App {
             });
         }
         let is_kept = |at: usize| next.iter().any(|next| next.is_of(at));
-        let mut inherited = self.leaving_sockets(&next, is_kept)?;
+        let mut inherited = self.leaving_sockets(plan, &next, is_kept)?;
         let mut steps = Vec::with_capacity(next.len());
         for (next, server) in next.into_iter().zip(&plan.servers) {
             steps.push(match next {
@@ -132,12 +142,20 @@ impl App {
                 }
             });
         }
+        let overseer = self
+            .overseer
+            .prepare(&self.plan, plan, &self.loops, &mut inherited)?;
         updates.into_iter().for_each(pool::Update::apply);
         let is_new = |pool: &&Arc<pool::Pool>| self.needs.pools.get(pool.name()).is_none();
         for pool in needs.pools.all().filter(is_new) {
             self.loops.spawn(pool.keep());
         }
-        Ok(self.commit(plan, needs, steps, inherited))
+        let changes = self.commit(plan, needs, steps, &mut inherited);
+        if let Some(running) = self.overseer.become_next(overseer, &mut inherited) {
+            self.leave(running);
+        }
+        self.show();
+        Ok(changes)
     }
 
     /// Does what was prepared.
@@ -146,7 +164,7 @@ impl App {
         plan: &Plan,
         needs: Needs,
         steps: Vec<Step>,
-        mut inherited: Inherited,
+        inherited: &mut Inherited,
     ) -> Changes {
         let mut changes = Changes::default();
         let mut before: Vec<Option<Served>> = self.servers.drain(..).map(Some).collect();
@@ -158,7 +176,7 @@ impl App {
                 Step::Keep(at) => (take(at), &mut changes.kept),
                 Step::Change(at, change, built) => {
                     let served = take(at).map(|mut served| {
-                        if let Err(e) = served.running.become_changed(change, &mut inherited) {
+                        if let Err(e) = served.running.become_changed(change, inherited) {
                             tracing::error!(server = name, error = %e, "not all of it is listened on");
                         }
                         served.built.succeed(&built);
@@ -173,12 +191,7 @@ impl App {
         }
         for served in before.into_iter().flatten() {
             changes.removed.push(served.running.name());
-            let running = Arc::new(served.running);
-            let ending = running.clone();
-            self.loops.spawn(async move {
-                ending.drain().await;
-            });
-            self.leaving.push(running);
+            self.leave(served.running);
         }
         if plan.state != self.plan.state || self.needs.store.is_none() {
             if let Some(before) = self.backup.take() {
@@ -189,6 +202,43 @@ impl App {
         self.needs = needs;
         self.plan = plan.clone();
         changes
+    }
+
+    /// Lets a server's conversations finish, and nobody else come.
+    fn leave(&mut self, running: Running) {
+        let running = Arc::new(running);
+        let ending = running.clone();
+        self.loops.spawn(async move {
+            ending.drain().await;
+        });
+        self.leaving.push(running);
+    }
+
+    /// Has the admin endpoint show what runs now.
+    fn show(&self) {
+        let servers = self.servers.iter().map(|served| Card {
+            name: served.running.name(),
+            service: served.running.service_name(),
+            model: served.running.model().as_str(),
+            listen: served.running.endpoints().to_vec(),
+            counted: served.running.ending().clone(),
+        });
+        self.overseer.board.show(View {
+            servers: servers.collect(),
+            names: self
+                .plan
+                .pools
+                .iter()
+                .map(|pool| pool.name.clone())
+                .collect(),
+            pools: self.needs.pools.clone(),
+        });
+    }
+
+    /// Where those who ask the admin endpoint for it want the configuration to be read again. Until this is taken, they
+    /// are told that nobody does that.
+    pub fn wishes(&self) -> mpsc::Receiver<Wish> {
+        self.overseer.board.wishes()
     }
 
     /// What services need under another plan; `None` if it is the same as now.
@@ -209,8 +259,13 @@ impl App {
 
     /// The sockets that somebody leaves: others may listen at the same address, and nobody who connects is refused
     /// meanwhile.
-    fn leaving_sockets(&self, next: &[Next], is_kept: impl Fn(usize) -> bool) -> Result<Inherited> {
-        let mut spares: Vec<Arc<Spare>> = Vec::new();
+    fn leaving_sockets(
+        &self,
+        plan: &Plan,
+        next: &[Next],
+        is_kept: impl Fn(usize) -> bool,
+    ) -> Result<Inherited> {
+        let mut spares: Vec<Arc<Spare>> = self.overseer.leaving(plan);
         for next in next {
             if let Next::Other(at, server, _) = next
                 && let Some(served) = self.servers.get(*at)
@@ -233,16 +288,20 @@ impl App {
 
     /// Handles on all its sockets, through which another process can go on listening.
     pub fn sockets(&self) -> impl Iterator<Item = Arc<Spare>> {
-        self.servers.iter().flat_map(|s| s.running.spares())
+        let overseer = self.overseer.running();
+        let servers = self.servers.iter().map(|served| &served.running);
+        servers.chain(overseer).flat_map(Running::spares)
     }
 
     /// Where the servers listen, with real ports, and the service behind each.
     pub fn listeners(&self) -> impl Iterator<Item = (&Endpoint, String)> {
-        self.servers.iter().flat_map(|served| {
+        let servers = self.servers.iter().flat_map(|served| {
             let name = served.running.service_name();
             let endpoints = served.running.endpoints().iter();
             endpoints.map(move |endpoint| (endpoint, name.clone()))
-        })
+        });
+        let admin = self.overseer.endpoints().iter();
+        servers.chain(admin.map(|endpoint| (endpoint, services::admin::Options::NAME.to_owned())))
     }
 
     /// Stops accepting everywhere, lets conversations finish until each server's drain deadline, and cuts those that
@@ -264,7 +323,8 @@ impl App {
 
     fn all(&self) -> impl Iterator<Item = &Running> {
         let leaving = self.leaving.iter().map(|running| &**running);
-        self.servers.iter().map(|s| &s.running).chain(leaving)
+        let servers = self.servers.iter().map(|s| &s.running);
+        servers.chain(leaving).chain(self.overseer.running())
     }
 
     /// Ends the store in good order, once nobody asks it any more.

@@ -152,6 +152,7 @@ pub mod server;
 pub mod service;
 pub mod services;
 pub mod state;
+pub mod tally;
 pub mod wire;
 
 pub use endpoint::Endpoint;

@@ -30,32 +30,44 @@ pub(super) fn listen<'a>(
     }
     let mut endpoints = Vec::new();
     for (text, at) in texts {
-        match text.parse::<Endpoint>() {
-            Ok(endpoint) => {
-                if endpoint.scheme().carries() == Carries::Request && endpoint.target().len() > 1 {
-                    let path = printable(endpoint.target());
-                    let message =
-                        format!("`{}` has a path, which nobody listens on", printable(text));
-                    let help =
-                        format!("leave `{path}` out: paths are what a server's routes are for");
-                    walk.push(Diagnostic::error(at, message).help(help));
-                }
-                if let Some(d) = already_taken(&endpoint, at, taken) {
-                    walk.push(d);
-                }
-                endpoints.push((endpoint, at));
-            }
-            Err(e) => {
-                let help = match !text.contains("://") && speaks_http_only(table) {
-                    true => format!("write `http://{text}`, or `https://{text}`"),
-                    false => e.hint(),
-                };
-                let d = Diagnostic::error(at, e.to_string()).help(help);
-                walk.push(d);
-            }
+        let is_http = speaks_http_only(table);
+        if let Some(endpoint) = endpoint(walk, text, at, is_http, taken) {
+            endpoints.push((endpoint, at));
         }
     }
     endpoints
+}
+
+/// An endpoint that no other listener has.
+pub(super) fn endpoint(
+    walk: &mut Walk<'_>,
+    text: &str,
+    at: &Origin,
+    is_http: bool,
+    taken: &mut Taken,
+) -> Option<Endpoint> {
+    match text.parse::<Endpoint>() {
+        Ok(endpoint) => {
+            if endpoint.scheme().carries() == Carries::Request && endpoint.target().len() > 1 {
+                let path = printable(endpoint.target());
+                let message = format!("`{}` has a path, which nobody listens on", printable(text));
+                let help = format!("leave `{path}` out: paths are what a server's routes are for");
+                walk.push(Diagnostic::error(at, message).help(help));
+            }
+            if let Some(d) = already_taken(&endpoint, at, taken) {
+                walk.push(d);
+            }
+            Some(endpoint)
+        }
+        Err(e) => {
+            let help = match !text.contains("://") && is_http {
+                true => format!("write `http://{text}`, or `https://{text}`"),
+                false => e.hint(),
+            };
+            walk.push(Diagnostic::error(at, e.to_string()).help(help));
+            None
+        }
+    }
 }
 
 /// Whether what answers here stands on nothing but requests.

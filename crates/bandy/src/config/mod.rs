@@ -14,6 +14,7 @@
 //! assert_eq!(plan.servers[0].listen[1].to_string(), "udp://127.0.0.1:7000");
 //! ```
 
+mod admin;
 mod api;
 mod chat;
 pub mod diagnostic;
@@ -66,6 +67,11 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Reads and checks a configuration file; the report has its warnings.
 pub fn load(path: &Path) -> Result<(Plan, Report), Failed> {
+    load_with(path, |_| {})
+}
+
+/// As [`load`], with what the command line says beside the file.
+pub fn load_with(path: &Path, say: impl FnOnce(&mut raw::Table)) -> Result<(Plan, Report), Failed> {
     let text = read_file(path).map_err(|cause| {
         let is_missing = cause.kind() == io::ErrorKind::NotFound;
         let act = format!("reading the configuration {}", path.display());
@@ -81,7 +87,7 @@ pub fn load(path: &Path) -> Result<(Plan, Report), Failed> {
         text,
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    parse_in(source, folder).map_err(Failed::Invalid)
+    parse_in(source, folder, say).map_err(Failed::Invalid)
 }
 
 /// Checks a configuration text; `name` is what messages call it. Relative paths stay as they are.
@@ -90,11 +96,16 @@ pub fn parse(name: &str, text: &str) -> Result<(Plan, Report), Report> {
         name: name.to_owned(),
         text: text.to_owned(),
     };
-    parse_in(source, Path::new(""))
+    parse_in(source, Path::new(""), |_| {})
 }
 
-fn parse_in(source: Source, folder: &Path) -> Result<(Plan, Report), Report> {
-    let read = read::read(&source.text);
+fn parse_in(
+    source: Source,
+    folder: &Path,
+    say: impl FnOnce(&mut raw::Table),
+) -> Result<(Plan, Report), Report> {
+    let mut read = read::read(&source.text);
+    say(&mut read.root);
     let config = raw::Config {
         root: read.root.clone(),
         folder: folder.to_owned(),

@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Origin, Report};
 use super::limits::Listens;
 use super::raw::{self, Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use super::{limits, listen, options, pool as pools, route, state};
+use super::{admin, limits, listen, options, pool as pools, route, state};
 use crate::accounts;
 use crate::endpoint::{Address, Carries, Endpoint};
 use crate::limits::Limits;
@@ -17,11 +17,13 @@ use crate::net::tls::ServerTls;
 use crate::pool;
 use crate::printable::printable;
 use crate::server::Model;
-use crate::services::{Answers, Route, Spec, To};
+use crate::services::{self, Answers, Route, Spec, To};
 
 /// Everything that a configuration declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// Where it can be looked after while it runs; `None` is nowhere.
+    pub admin: Option<services::admin::Options>,
     /// What is remembered, and where; `None` where nothing was said.
     pub state: Option<State>,
     /// How accounts are kept.
@@ -122,13 +124,15 @@ const SERVER_KEYS: [&str; 8] = [
 
 fn plan(walk: &mut Walk<'_>) -> Plan {
     let root = &walk.config.root;
-    const KEYS: [&str; 4] = ["server", "pool", "state", "accounts"];
+    const KEYS: [&str; 5] = ["server", "pool", "state", "accounts", "admin"];
     walk.keys(root, "a configuration", &KEYS, |name| match name {
         "pools" => Some(Meant::Help("did you mean `pool`?".to_owned())),
         "servers" => Some(Meant::Help("did you mean `server`?".to_owned())),
         _ => None,
     });
+    let mut taken = HashMap::new();
     let mut plan = Plan {
+        admin: admin::admin(walk, root, &mut taken),
         state: state::state(walk, root),
         accounts: state::accounts(walk, root),
         servers: Vec::new(),
@@ -164,7 +168,6 @@ fn plan(walk: &mut Walk<'_>) -> Plan {
     if servers.0.is_empty() {
         walk.missing(no_server());
     }
-    let mut taken = HashMap::new();
     for (key, value) in &servers.0 {
         if let Some(server) = server(walk, key, value, &mut taken) {
             plan.servers.push(server);

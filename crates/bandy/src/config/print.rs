@@ -1,5 +1,6 @@
 //! From a plan back to the configuration that means it, with every default written out.
 
+mod admin;
 mod pool;
 mod route;
 mod state;
@@ -26,6 +27,9 @@ impl Plan {
     /// The configuration that means this plan, every default written out.
     pub fn to_raw(&self) -> Config {
         let mut config = Config::default();
+        if let Some(options) = &self.admin {
+            admin::write(&mut config.root, options);
+        }
         state::write(&mut config.root, self);
         for server in &self.servers {
             write_server(&mut config.root, server);

@@ -10,6 +10,7 @@ use super::ending::Ending;
 use super::tick::Tick;
 use crate::endpoint::Endpoint;
 use crate::error::Side;
+use crate::tally::Tally;
 
 /// What is counted of a connection while it is open. Shared with whoever watches it.
 ///
@@ -114,15 +115,19 @@ impl Meter {
         if n == 0 {
             self.peer_closed.store(true, Relaxed);
         } else {
-            self.read
-                .store(self.read.load(Relaxed).wrapping_add(n as u64), Relaxed);
+            let whole = counted(&self.read, n);
+            if whole > 0 {
+                self.count(|tally| tally.received(whole));
+            }
         }
         self.touch();
     }
 
     pub(super) fn count_written(&self, n: usize) {
-        self.written
-            .store(self.written.load(Relaxed).wrapping_add(n as u64), Relaxed);
+        let whole = counted(&self.written, n);
+        if whole > 0 {
+            self.count(|tally| tally.sent(whole));
+        }
         self.touch();
     }
 
@@ -196,4 +201,39 @@ impl Meter {
     pub(crate) fn peer_closed(&self) -> bool {
         self.peer_closed.load(Relaxed)
     }
+
+    /// The conversation begins, or is over: what its server counts of it.
+    pub(crate) fn count_begin(&self) {
+        self.count(Tally::accepted);
+    }
+
+    /// See [`Meter::count_begin`].
+    pub(crate) fn count_end(&self) {
+        let rest = |bytes: u64| bytes % Tally::STEP;
+        self.count(|tally| {
+            tally.received(rest(self.read()));
+            tally.sent(rest(self.written()));
+            tally.over();
+        });
+    }
+
+    /// A response of this status begins.
+    pub(crate) fn count_response(&self, status: u16) {
+        self.count(|tally| tally.responded(status));
+    }
+
+    fn count(&self, what: impl FnOnce(&Tally)) {
+        if let Some(tally) = self.ending.tally() {
+            what(tally);
+        }
+    }
+}
+
+/// Counts bytes, and gives those that the server is to be told of: whole steps.
+fn counted(count: &AtomicU64, n: usize) -> u64 {
+    let before = count.load(Relaxed);
+    let after = before.wrapping_add(n as u64);
+    count.store(after, Relaxed);
+    let steps = |bytes: u64| bytes & !(Tally::STEP - 1);
+    steps(after).wrapping_sub(steps(before))
 }

@@ -16,6 +16,7 @@ use crate::endpoint::{Carries, Endpoint};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::client::Version;
 use crate::net::{Conn, Dialer, Phases, Tick, tls};
+use crate::tally::{Histogram, Latencies};
 
 /// Another server. Everything that a pick looks at is read without a lock.
 pub struct Backend {
@@ -40,6 +41,8 @@ pub struct Backend {
     measured: AtomicU64,
     /// The sum of the smooth weighted order; only round robin touches it, and only under its own lock.
     pub(super) turn: AtomicI64,
+    /// All of what [`Backend::latency`] is the mean of.
+    latencies: Histogram,
     health: Mutex<Health>,
     /// What was last found wrong with it, for people.
     trouble: Mutex<Option<String>>,
@@ -109,6 +112,7 @@ impl Backend {
             latency: AtomicU64::new(0),
             measured: AtomicU64::new(0),
             turn: AtomicI64::new(0),
+            latencies: Histogram::default(),
             health: Mutex::new(Health::new(Tick::now())),
             trouble: Mutex::default(),
             home,
@@ -256,6 +260,11 @@ impl Backend {
         Some(self.latency.load(Relaxed))
             .filter(|n| *n > 0)
             .map(Duration::from_nanos)
+    }
+
+    /// How long it took until answers began, all of them.
+    pub fn latencies(&self) -> Latencies {
+        self.latencies.latencies()
     }
 
     /// What was counted.
@@ -473,6 +482,7 @@ impl Backend {
 
     /// Moves the mean: to a longer latency at once, to a shorter one over [`DECAY`].
     fn measure(&self, latency: Duration) {
+        self.latencies.note(latency);
         let now = Tick::now().as_nanos();
         let latency = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX).max(1);
         let mean = self.latency.load(Relaxed);

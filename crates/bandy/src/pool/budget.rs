@@ -1,6 +1,6 @@
 //! How often may be tried again: a share of the requests, whatever happens.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A retry budget: each request pays in a share of a retry, and each retry takes a whole one out.
 ///
@@ -12,6 +12,8 @@ pub struct Budget {
     /// In hundredths of a retry.
     credit: AtomicI64,
     percent: AtomicU32,
+    /// Retries that were ever made.
+    made: AtomicU64,
 }
 
 impl Budget {
@@ -30,6 +32,7 @@ impl Budget {
         Budget {
             credit: AtomicI64::new(i64::from(reserve) * Budget::WHOLE),
             percent: AtomicU32::new(percent),
+            made: AtomicU64::new(0),
         }
     }
 
@@ -58,7 +61,16 @@ impl Budget {
     /// Takes one retry, if there is one left.
     pub fn withdraw(&self) -> bool {
         let take = |credit: i64| (credit >= Budget::WHOLE).then(|| credit - Budget::WHOLE);
-        self.credit.fetch_update(Relaxed, Relaxed, take).is_ok()
+        let is_left = self.credit.fetch_update(Relaxed, Relaxed, take).is_ok();
+        if is_left {
+            self.made.fetch_add(1, Relaxed);
+        }
+        is_left
+    }
+
+    /// Retries that were ever made.
+    pub fn made(&self) -> u64 {
+        self.made.load(Relaxed)
     }
 
     /// Retries that could be made now.

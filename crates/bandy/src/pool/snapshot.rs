@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::backend::{Backend, Counters};
 use super::health::State;
 use super::{Pool, Wanted};
+use crate::tally::Latencies;
 
 /// A pool at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct PoolSnapshot {
     pub unready: u64,
     /// How often one was refused because there was no place, in time or at all.
     pub overloaded: u64,
+    /// Retries that were ever made.
+    pub retries: u64,
     /// Retries that could be made now.
     pub retries_left: u32,
 }
@@ -58,6 +61,8 @@ pub struct BackendSnapshot {
     pub latency: Option<Duration>,
     /// What was counted.
     pub counters: Counters,
+    /// How long it took until answers began, all of them.
+    pub latencies: Latencies,
 }
 
 /// Which backend somebody would get, and why.
@@ -95,6 +100,7 @@ impl Pool {
             waiting: self.queue.length(),
             unready: self.counts.unready.load(Relaxed),
             overloaded: self.counts.overloaded.load(Relaxed),
+            retries: self.budget().made(),
             retries_left: self.budget().left(),
         }
     }
@@ -140,6 +146,7 @@ impl Backend {
             max: self.max(),
             latency: self.latency(),
             counters: self.counters(),
+            latencies: self.latencies(),
         }
     }
 

@@ -60,6 +60,7 @@ impl Conversation {
 
     /// The record logs when it is dropped, so that a conversation that is cut from outside has its line too.
     fn begin(self) -> (Record, Incoming, Held) {
+        self.incoming.meter().count_begin();
         let record = Record {
             server: self.server,
             meter: self.incoming.meter().clone(),
@@ -240,6 +241,7 @@ struct Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let meter = &self.meter;
+        meter.count_end();
         let duration_ms = meter.opened.elapsed().as_secs_f64() * 1e3;
         let side = self.side();
         tracing::info!(

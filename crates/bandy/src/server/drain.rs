@@ -38,7 +38,7 @@ impl Drain {
             stopping: watch::Sender::new(false),
             parts: AtomicUsize::new(0),
             none_left: Notify::new(),
-            ending: Ending::default(),
+            ending: Ending::of_server(),
             is_cut: AtomicBool::new(false),
             news: Arc::new(Notify::new()),
         })

@@ -28,8 +28,9 @@ use crate::net::conn::Conn;
 use crate::net::proxied::Proxied;
 use crate::net::tls::{Acceptor, ServerTls};
 use crate::net::ws::{Origins, Subprotocols};
-use crate::net::{Doors, Inherited, bind};
+use crate::net::{Doors, Ending, Inherited, bind};
 use crate::service::{BoxService, Service};
+use crate::tally::Counted;
 pub use change::Change;
 use drain::Drain;
 use listening::Listening;
@@ -302,6 +303,11 @@ impl Running {
         &self.endpoints[0]
     }
 
+    /// How its connections are run.
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
     /// What the service is called.
     pub fn service_name(&self) -> String {
         self.live.current().service_name.clone()
@@ -337,6 +343,16 @@ impl Running {
             self.drain().await;
             Ok(())
         })
+    }
+
+    /// What was counted of it, over all that it was changed to.
+    pub fn counted(&self) -> Counted {
+        self.live.drain.ending().counted()
+    }
+
+    /// Where that is counted, for whoever looks while it runs.
+    pub fn ending(&self) -> &Ending {
+        self.live.drain.ending()
     }
 
     /// Whether nothing of it is left: it has stopped, and its conversations have ended.

@@ -159,6 +159,9 @@ impl Gate {
 }
 
 fn refuse(server: &Shared, incoming: &Incoming) {
+    if let Some(tally) = server.drain.ending().tally() {
+        tally.refused();
+    }
     tracing::warn!(
         server = %server.name,
         endpoint = %incoming.endpoint(),

@@ -1,5 +1,6 @@
 //! The services that come with Bandy, one a file, and what each can stand on.
 
+pub mod admin;
 pub mod answers;
 pub mod api;
 pub mod balance;

@@ -14,7 +14,7 @@ use crate::limits::Overload;
 use crate::net::proxied::Proxied;
 use crate::net::tls::Identity;
 use crate::server::Model;
-use crate::services::{Route, To, api, files};
+use crate::services::{Route, To, admin, api, files};
 use crate::state::Location;
 use crate::state::backup::Schedule;
 use proptest::collection::vec;
@@ -409,6 +409,25 @@ fn any_server(first: usize) -> impl Strategy<Value = Server> {
     )
 }
 
+fn any_admin() -> impl Strategy<Value = admin::Options> {
+    let token = "[!-~]{16,40}".prop_map(|text: String| admin::Token::new(&text).expect("a token"));
+    let token = token.boxed();
+    let local = select(vec![
+        "http://127.0.0.1:9901",
+        "https://[::1]:0",
+        "unix:///run/admin",
+    ]);
+    let anywhere = select(vec!["https://0.0.0.0:9901", "https://admin.example:9901"]);
+    let options = |(listen, token): (&str, Option<admin::Token>)| admin::Options {
+        listen: listen.parse().expect("an endpoint"),
+        token,
+    };
+    prop_oneof![
+        (local, option::of(token.clone())).prop_map(options),
+        (anywhere, token.prop_map(Some)).prop_map(options),
+    ]
+}
+
 proptest! {
     #[test]
     fn what_is_printed_parses_to_the_same_plan(
@@ -420,9 +439,11 @@ proptest! {
         ),
         state in option::of(any_state().boxed()),
         accounts in any_accounts().boxed(),
+        admin in option::of(any_admin().boxed()),
     ) {
         let (a, b, c, n) = servers;
         let plan = Plan {
+            admin,
             state,
             accounts,
             pools: Vec::new(),

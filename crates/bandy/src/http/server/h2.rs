@@ -45,13 +45,15 @@ where
     let http = http.clone();
     let answer = {
         let (downstream, tally, limits) = (downstream.clone(), tally.clone(), limits.clone());
+        let meter = meter.clone();
         hyper::service::service_fn(move |request| {
             let open = Open::new(&tally);
             let (service, downstream) = (http.latest().service.clone(), downstream.clone());
-            let limits = limits.clone();
+            let (limits, meter) = (limits.clone(), meter.clone());
             // Boxed: hyper moves it several times before it is polled.
             Box::pin(async move {
                 let response = answer(&*service, request, downstream, limits).await;
+                meter.count_response(response.status().as_u16());
                 Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
                     body,
                     open,

@@ -55,6 +55,7 @@ pub(super) fn begin(
     cx: &mut Context<'_>,
 ) -> Result<Begun> {
     let (parts, body) = response.into_parts();
+    wire.conn.meter().count_response(parts.status.as_u16());
     if let Some(leave) = upload.as_mut().and_then(Upload::leave) {
         wire.queue(leave);
     }

@@ -25,7 +25,7 @@ mod options;
 mod page;
 mod paths;
 mod people;
-mod query;
+pub(super) mod query;
 mod records;
 mod shape;
 mod stop;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The pairs of a query, as they are written: each is decoded when it is looked at. A part without `=` has no value.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub(in crate::services) fn pairs(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts.map(|part| match part.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -21,12 +21,12 @@ pub(super) fn find<'q>(query: &'q str, name: &str) -> (Option<&'q str>, bool) {
 
 /// Text out of its written form, where a space is a plus; `None` for bytes that are not UTF-8. A percent sign without two
 /// digits stands for itself.
-pub(super) fn decode(written: &str) -> Option<Cow<'_, str>> {
+pub(in crate::services) fn decode(written: &str) -> Option<Cow<'_, str>> {
     unescape(written, b' ')
 }
 
 /// As [`decode`], for a part of a path, where a plus is a plus.
-pub(super) fn decode_path(written: &str) -> Option<Cow<'_, str>> {
+pub(in crate::services) fn decode_path(written: &str) -> Option<Cow<'_, str>> {
     unescape(written, b'+')
 }
 
