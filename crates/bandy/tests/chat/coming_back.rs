@@ -17,13 +17,15 @@ async fn cutting(to: Endpoint, mut seed: u64) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let address = to.socket_addr().expect("an address");
+    let mut count = 0;
     tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
             seed = seed
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            // Long enough to get something done now and then.
-            let most = 2_000 + (seed >> 33) % 12_000;
+            // Longer each time: what was missed meanwhile comes in one message, which must pass at last.
+            count += 1;
+            let most = 2_000 + (seed >> 33) % 12_000 + count * 1_000;
             tokio::spawn(async move {
                 let Ok(mut far) = TcpStream::connect(address).await else {
                     return;

@@ -22,15 +22,17 @@ async fn people_at_terminals_and_programs_talk_in_one_room() {
     bot.ok(json!({"do": "say", "room": "lobby", "text": "Hello, ada"}))
         .await;
     assert_eq!(ada.hears("Hello, ada").await, "[lobby] <bot> Hello, ada");
+    let own = bot.hears("message").await;
+    assert_eq!(
+        own["text"], "Hello, ada",
+        "one's own comes back in its place"
+    );
     bot.ok(json!({"do": "say", "nick": "ada", "text": "psst"}))
         .await;
     assert_eq!(ada.hears("psst").await, "[to you] <bot> psst");
     ada.types("/msg bot yes?").await;
     let message = bot.hears("message").await;
-    assert_eq!(
-        message["text"], "psst",
-        "one's own message comes back in its place"
-    );
+    assert_eq!(message["text"], "psst");
     assert_eq!(bot.hears("message").await["to"]["nick"], "bot");
 
     ada.types("/quit good night").await;

@@ -64,8 +64,10 @@ async fn whoever_logged_in_at_the_page_is_known_on_the_web_socket() {
             "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\r\n"
         )
     };
-    let refused = chat.http(&upgrade("https://evil.example")).await;
-    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    let mut evil = chat.stage.connect(&chat.at(Scheme::Http)).await;
+    evil.say(upgrade("https://evil.example")).await;
+    let refused = evil.hear_some().await.expect("an answer");
+    assert!(refused.starts_with(b"HTTP/1.1 403 "), "{refused:?}");
 
     let mut client = chat.stage.connect(&chat.at(Scheme::Http)).await;
     client.say(upgrade("http://localhost")).await;
