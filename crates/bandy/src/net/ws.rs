@@ -396,9 +396,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         written: &mut usize,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_begun(cx))?;
-        if frames.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         // What was to be said before, as the answer to a ping.
         ready!(Pin::new(&mut self.stream).poll_flush(cx)).map_err(to_io)?;
         while !frames.is_empty() {
@@ -407,7 +404,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.begun = take_written(frames, n);
             ready!(self.poll_begun(cx))?;
         }
-        Poll::Ready(Ok(()))
+        // TLS may hold some of it still.
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
     }
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

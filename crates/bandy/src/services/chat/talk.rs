@@ -85,6 +85,7 @@ pub async fn talk<S: Speech>(conn: Conn, mut speech: S, ping: Duration) -> Resul
     let mut line = Line {
         messages: conn.messages().pause(None),
         out: Out::new(),
+        is_writing: false,
         doing: None,
         over: None,
         ping,
@@ -105,6 +106,8 @@ pub async fn talk<S: Speech>(conn: Conn, mut speech: S, ping: Duration) -> Resul
 struct Line<T> {
     messages: Messages,
     out: Out,
+    /// Not all that was written is on its way.
+    is_writing: bool,
     doing: Option<Task<T>>,
     /// It is to end, once all is written.
     over: Option<(u16, String)>,
@@ -141,13 +144,17 @@ impl<T> Line<T> {
                 // What is left unwritten is written as far as it goes, with the code.
                 return Poll::Ready(Ok(Some(over)));
             }
-            if !self.out.is_empty() {
+            if !self.out.is_empty() || self.is_writing {
+                self.is_writing = true;
                 match self
                     .messages
                     .conn_mut()
                     .poll_write_pieces(cx, &mut self.out)
                 {
-                    Poll::Ready(done) => done?,
+                    Poll::Ready(done) => {
+                        done?;
+                        self.is_writing = false;
+                    }
                     Poll::Pending => {
                         return match self.over.take_if(|_| self.messages.conn().is_ending()) {
                             Some(over) => Poll::Ready(Ok(Some(over))),

@@ -148,13 +148,13 @@ impl World {
             until,
             reason: reason.to_owned(),
         }];
-        // Whoever it is about is put out, unless they have a role: who has one is not kept out by a ban either.
+        // Whoever it is about is put out, but no moderator: no ban keeps one out either.
         for person in &room.members {
             let Some(other) = self.users.get(person) else {
                 continue;
             };
             let is_meant = mask.is(&other.who.nick, person, other.address);
-            if is_meant && self.role(other, room).is_none() {
+            if is_meant && self.role(other, room) < Some(Role::Moderator) {
                 let (who, reason) = (other.who.clone(), reason.to_owned());
                 whats.push(What::Kicked { who, reason });
             }

@@ -3,7 +3,7 @@
 use super::command::{Answer, MemberLine, Refused};
 use super::event::{Author, Entry, Event, Millis, What};
 use super::name::{Person, RoomName, fold};
-use super::room::{RoomState, hash_password};
+use super::room::{Role, RoomState, hash_password};
 use super::text;
 use super::world::{Append, Audience, Create, Known, Room, SessionId, Set, Step, User, World};
 use crate::accounts::name as rule;
@@ -213,7 +213,7 @@ impl World {
         if let Some(ban) = room
             .state
             .ban(&user.who.nick, &user.who.person, user.address, now)
-            && self.role(user, room).is_none()
+            && self.role(user, room) < Some(Role::Moderator)
         {
             return Err(Refused::Banned(name.clone(), ban.reason.clone()));
         }
