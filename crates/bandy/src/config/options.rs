@@ -109,7 +109,7 @@ pub(super) fn service<'a>(
         },
         "files" => Spec::Files(files::options(walk, origin, option)),
         "api" => Spec::Api(api::options(walk, table)),
-        "balance" => Spec::Balance(pool::balance(walk, origin, option)),
+        "balance" => Spec::Balance(Box::new(pool::balance(walk, origin, option))),
         "chat" => Spec::Chat(chat::options(walk, table)),
         "discard" => Spec::Discard,
         "chargen" => Spec::Chargen,

@@ -61,7 +61,7 @@ pub enum Spec {
     /// The application server: sums, accounts, records, endpoints to test clients with.
     Api(api::Options),
     /// Another server's answer.
-    Balance(balance::Options),
+    Balance(Box<balance::Options>),
     /// Rooms that people talk in, whatever each of them speaks.
     Chat(chat::Options),
 }
