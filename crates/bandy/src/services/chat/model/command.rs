@@ -46,7 +46,8 @@ pub enum Command {
         text: String,
         /// How.
         manner: Manner,
-        /// What the client calls it: sent again, it is not said again. At most [`NONCE_MAX`](super::NONCE_MAX) bytes.
+        /// What the client calls it: sent again, it is not said again. For a guest who comes back that holds only for one
+        /// of 16 bytes or more. At most [`NONCE_MAX`](super::NONCE_MAX) bytes.
         nonce: Option<String>,
         /// The entry of the same room that it answers.
         reply: Option<u64>,

@@ -2,6 +2,7 @@
 
 use super::event::{Entry, Event, Id, What};
 use super::name::{Person, RoomName};
+use super::nonces;
 use super::world::{Audience, SessionId, World};
 
 impl World {
@@ -17,8 +18,7 @@ impl World {
         room.state.fold(seq, &entry);
         if let Some(nonce) = &entry.nonce {
             room.nonces.note(&entry.by.person, nonce, seq);
-            room.pending
-                .remove(&(entry.by.person.clone(), nonce.clone()));
+            room.pending.remove(&nonces::key(&entry.by.person, nonce));
         }
         let epoch = room.state.epoch;
         let state = (!matches!(entry.what, What::Said { .. })).then(|| room.state.clone());

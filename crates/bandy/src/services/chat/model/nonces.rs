@@ -9,17 +9,33 @@ use super::name::Person;
 /// How many of a room's last entries are remembered.
 pub const REMEMBERED: usize = 2_048;
 
+/// Whose nonce, and it.
+pub type Key = (Person, String);
+
+/// Guests' nonces from this length on are everybody's: a guest who comes back is somebody else, and one that long is
+/// made so that nobody makes it again.
+const LONG: usize = 16;
+
+/// Under which a nonce is remembered.
+pub fn key(person: &Person, nonce: &str) -> Key {
+    let whose = match person.is_guest() && nonce.len() >= LONG {
+        true => Person::any_guest(),
+        false => person.clone(),
+    };
+    (whose, nonce.to_owned())
+}
+
 /// A room's nonces, each with the entry that has it. Those of the last [`REMEMBERED`] entries with one.
 #[derive(Debug, Clone, Default)]
 pub struct Nonces {
-    seqs: HashMap<(Person, String), u64, RandomState>,
-    order: VecDeque<(Person, String)>,
+    seqs: HashMap<Key, u64, RandomState>,
+    order: VecDeque<Key>,
 }
 
 impl Nonces {
     /// Notes the entry. The first one with a nonce stays.
     pub fn note(&mut self, person: &Person, nonce: &str, seq: u64) {
-        let key = (person.clone(), nonce.to_owned());
+        let key = key(person, nonce);
         if self.seqs.contains_key(&key) {
             return;
         }
@@ -34,6 +50,6 @@ impl Nonces {
 
     /// The entry that they sent under this nonce.
     pub fn find(&self, person: &Person, nonce: &str) -> Option<u64> {
-        self.seqs.get(&(person.clone(), nonce.to_owned())).copied()
+        self.seqs.get(&key(person, nonce)).copied()
     }
 }

@@ -3,6 +3,7 @@
 use super::command::{Answer, Refused, Target};
 use super::event::{Author, Entry, Event, Id, Manner, Millis, What};
 use super::name::RoomName;
+use super::nonces;
 use super::room::Role;
 use super::text;
 use super::world::{Append, Audience, Known, Room, SessionId, Step, User, World};
@@ -41,7 +42,7 @@ impl World {
                     seq,
                 })));
             }
-            let key = (who.person.clone(), nonce.clone());
+            let key = nonces::key(&who.person, nonce);
             if room.pending.contains(&key) {
                 return Ok(Step::Wait(name));
             }
@@ -89,8 +90,7 @@ impl World {
         };
         for entry in &append.entries {
             if let Some(nonce) = &entry.nonce {
-                room.pending
-                    .remove(&(entry.by.person.clone(), nonce.clone()));
+                room.pending.remove(&nonces::key(&entry.by.person, nonce));
             }
         }
     }

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::command::{Answer, Command, Refused, Target};
 use super::event::{Author, Entry, Event, Millis, Place};
 use super::name::{Person, RoomName, fold};
-use super::nonces::Nonces;
+use super::nonces::{self, Nonces};
 use super::rate::{Pace, Rate};
 use super::room::{Role, RoomState};
 
@@ -208,7 +208,7 @@ pub(super) struct Room {
     pub(super) state: RoomState,
     pub(super) nonces: Nonces,
     /// Sent and not logged yet.
-    pub(super) pending: Set<(Person, String)>,
+    pub(super) pending: Set<nonces::Key>,
     pub(super) members: BTreeSet<Person>,
     pub(super) followers: Vec<SessionId>,
     /// The last entry with which the room was stored.
