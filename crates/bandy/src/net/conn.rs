@@ -301,8 +301,7 @@ impl Conn {
     }
 
     /// Writes whole pieces in as few writes as it takes, taking them out as they go; on a WebSocket each is a frame, made
-    /// by [`ws::text_frame`](super::ws::text_frame). Ready once all are on their way; until then it is called again, with
-    /// more pieces or none.
+    /// by [`ws::text_frame`]. Ready once all are on their way; until then it is called again, with more pieces or none.
     ///
     /// # Errors
     /// What the transport reports; on datagrams, that there are none.

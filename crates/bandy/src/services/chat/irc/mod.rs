@@ -56,7 +56,7 @@ use wire::Wire;
 /// The WebSocket subprotocol for IRC (IRCv3 WebSocket): each message is a line, as text.
 pub const SUBPROTOCOL: &str = "text.ircv3.net";
 
-/// As the server calls itself. Nobody has this nick: a guest's has no `!` in its source.
+/// As the server calls itself. Somebody may have that nick; a person's source has a `!`, and this has none.
 const SERVER: &str = "irc.bandy";
 /// As it calls its network.
 const NETWORK: &str = "Bandy";

@@ -4,7 +4,9 @@ use super::client::Client;
 use super::refusal::{self, Act};
 use super::rooms::{prefix, sayable, split};
 use super::source::{host, source, user};
-use crate::services::chat::model::{Answer, Command, MemberLine, PersonView, RoomName};
+use crate::services::chat::model::{
+    Answer, Command, Known, MemberLine, PersonView, RoomName, Step, World,
+};
 use crate::wire::irc::{Message, names, numeric, text};
 
 impl Client {
@@ -49,8 +51,8 @@ impl Client {
     }
 
     /// 301, if somebody is away.
-    pub(super) async fn tell_away_of(&mut self, nick: &str) {
-        if let Some(person) = self.person(nick).await {
+    pub(super) fn tell_away_of(&mut self, nick: &str) {
+        if let Some(person) = self.person(nick) {
             self.tell_away_text(&person);
         }
     }
@@ -61,9 +63,14 @@ impl Client {
         }
     }
 
-    pub(super) async fn person(&mut self, nick: &str) -> Option<Box<PersonView>> {
-        match self.ask(Command::Whois(nick.to_owned())).await {
-            Ok(Answer::Person(person)) => Some(person),
+    /// Somebody who is here. It is looked up in memory, beside the command that it is for, and so at no pace of its own.
+    pub(super) fn person(&self, nick: &str) -> Option<Box<PersonView>> {
+        let session = self.session.as_ref()?.id();
+        let whois = Command::Whois(nick.to_owned());
+        let now = self.now();
+        let look = |world: &mut World| world.apply(now, session, whois, &Known::default());
+        match self.hub.0.with(look) {
+            Ok(Step::Done(Answer::Person(person))) => Some(person),
             _ => None,
         }
     }
@@ -78,7 +85,7 @@ impl Client {
                     self.tell_who(&channel, member);
                 }
             }
-        } else if let Some(person) = self.person(&target).await {
+        } else if let Some(person) = self.person(&target) {
             let member = MemberLine {
                 who: person.who.clone(),
                 role: None,
@@ -203,7 +210,7 @@ impl Client {
             .reply(numeric::RPL_ENDOFWHOWAS, &[sayable(nick)], "End of WHOWAS");
     }
 
-    pub(super) async fn ison(&mut self, message: &Message<'_>) {
+    pub(super) fn ison(&mut self, message: &Message<'_>) {
         if self.needs(message, 0).is_none() {
             return;
         }
@@ -215,22 +222,18 @@ impl Client {
             .filter(|n| !n.is_empty())
             .take(20)
         {
-            here.extend(
-                self.person(nick)
-                    .await
-                    .map(|person| person.who.nick.clone()),
-            );
+            here.extend(self.person(nick).map(|person| person.who.nick.clone()));
         }
         self.out.reply(numeric::RPL_ISON, &[], &here.join(" "));
     }
 
-    pub(super) async fn userhost(&mut self, message: &Message<'_>) {
+    pub(super) fn userhost(&mut self, message: &Message<'_>) {
         if self.needs(message, 0).is_none() {
             return;
         }
         let mut found = Vec::new();
         for nick in message.params().iter().flat_map(|p| split(p)).take(5) {
-            if let Some(person) = self.person(nick).await {
+            if let Some(person) = self.person(nick) {
                 let here = if person.away.is_some() { '-' } else { '+' };
                 let full = source(&person.who);
                 let (_, address) = full.split_once('!').unwrap_or(("", &full));

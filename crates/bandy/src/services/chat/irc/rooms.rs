@@ -274,7 +274,7 @@ impl Client {
             if self.change(invite, Act::Other, "INVITE", about).await {
                 self.out
                     .reply_bare(numeric::RPL_INVITING, &[sayable(nick), &channel]);
-                self.tell_away_of(nick).await;
+                self.tell_away_of(nick);
             }
         }
     }

@@ -90,7 +90,7 @@ impl Client {
                 }
                 self.said(id).await;
                 if !is_room && manner != Manner::Notice {
-                    self.tell_away_of(target).await;
+                    self.tell_away_of(target);
                 }
             }
             Ok(_) => {}
