@@ -1,4 +1,5 @@
 //! Over a network that delays and loses.
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::process::Command;
 
