@@ -8,6 +8,7 @@ use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
 use crate::reload::ReloadArgs;
+use crate::top::TopArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -23,6 +24,7 @@ Examples:
   bandy serve api http://:8000                accounts, records, and a page to try them on
   bandy balance http://:8080 --to http://:5001 --to http://:5002
                                               balance between servers
+  bandy top                                   watch it at work
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
   bandy run                                   run what ./bandy.toml declares
@@ -46,6 +48,7 @@ pub enum Command {
     Reload(ReloadArgs),
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
+    Top(TopArgs),
     Ask(Box<AskArgs>),
     Trust(TrustArgs),
     Untrust(UntrustArgs),

@@ -26,6 +26,7 @@ mod running;
 mod serve;
 mod start;
 mod store;
+mod top;
 mod trust;
 mod user;
 
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Balance(args) => balance::balance(&args),
+        Command::Top(args) => top::top(&args),
         Command::Ask(args) => ask::ask(*args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),
         Command::Untrust(args) => trust::untrust(&args).map(|()| exit::Code::Done),
