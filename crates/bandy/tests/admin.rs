@@ -464,7 +464,7 @@ fn what_everybody_reaches_has_a_token() {
         ("token = \"0123456789abcdef\"", "listens nowhere"),
         (
             "listen = \"http://127.0.0.1:9901\"\nport = 1",
-            "unknown key",
+            "has no key `port`",
         ),
     ] {
         let report = config::parse("a", &format!("[admin]\n{admin}\n{server}"));

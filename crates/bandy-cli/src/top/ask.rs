@@ -5,7 +5,7 @@ use std::time::Duration;
 use bandy::endpoint::Endpoint;
 use bandy::error::{Error, Kind, Side};
 use bandy::http::client::{Connection, Version};
-use bandy::http::{Body, HeaderValue, Request, StatusCode, header};
+use bandy::http::{Body, HeaderValue, Request, StatusCode, Uri, header};
 use bandy::net::tls::{ClientTls, Connector};
 use bandy::net::{Dialer, Phases};
 
@@ -14,6 +14,8 @@ use super::Status;
 /// How long an answer may take, and how long it may be.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BYTES_MAX: usize = 16 << 20;
+/// One request for each connection: there is nothing to multiplex.
+const ONLY: Option<Version> = Some(Version::Http1);
 
 /// Where to ask, and with which token.
 #[derive(Debug, Clone)]
@@ -59,13 +61,13 @@ impl Source {
             true => Dialer::with_tls(Connector::new(&ClientTls::default())?),
             false => Dialer::plain(),
         };
-        let conn = dialer.alpn(Version::alpn(None));
+        let conn = dialer.alpn(Version::alpn(ONLY));
         let conn = conn.connect(&self.endpoint, &mut Phases::default()).await;
         let conn = conn.map_err(|e| {
             let hint = "start it with `--admin http://127.0.0.1:9901`, or write `admin.listen` into its configuration";
             if e.kind() == Kind::NotConnected { e.hint(hint) } else { e }
         })?;
-        let mut connection = Connection::open(conn, None).await?;
+        let mut connection = Connection::open(conn, ONLY).await?;
         let response = connection.send(self.request()?).await?;
         let status = response.status();
         let said = response.into_body().collect(BYTES_MAX).await?;
@@ -88,18 +90,14 @@ impl Source {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             _ => "localhost".to_owned(),
         };
-        let scheme = if self.endpoint.scheme().is_secure() {
-            "https"
-        } else {
-            "http"
-        };
-        let mut request = ask_for(format!("{scheme}://{host}/status"))
-            .map_err(|e| Error::new(Kind::Usage, Side::Local, self.act()).because(e))?;
+        let failed = |e| Error::new(Kind::Usage, Side::Local, self.act()).because(e);
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = Uri::from_static("/status");
+        let fields = request.headers_mut();
+        fields.insert(header::HOST, HeaderValue::try_from(host).map_err(failed)?);
         if let Some(token) = &self.token {
             let value = HeaderValue::try_from(format!("Bearer {token}"));
-            let value =
-                value.map_err(|e| Error::new(Kind::Usage, Side::Local, self.act()).because(e))?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
+            fields.insert(header::AUTHORIZATION, value.map_err(failed)?);
         }
         Ok(request)
     }
@@ -107,10 +105,4 @@ impl Source {
     fn act(&self) -> String {
         format!("asking {} for its status", self.endpoint)
     }
-}
-
-fn ask_for(url: String) -> Result<Request, bandy::http::InvalidUri> {
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = url.parse()?;
-    Ok(request)
 }
