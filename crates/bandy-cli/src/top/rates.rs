@@ -62,8 +62,7 @@ pub fn of_backend(before: &Status, pool: &str, now: &Backend, seconds: f64) -> B
 }
 
 fn backends(status: &Status) -> impl Iterator<Item = (&str, &Backend)> {
-    let of = |pool: &'_ super::status::Pool| pool.backends.len();
-    let pools = status.pools.iter().filter(move |pool| of(pool) > 0);
+    let pools = status.pools.iter();
     pools.flat_map(|pool| pool.backends.iter().map(|b| (&*pool.name, b)))
 }
 

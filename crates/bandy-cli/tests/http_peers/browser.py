@@ -358,7 +358,7 @@ def token(browser, url, secret):
     page.run(type_in % json.dumps(secret))
     page.until("document.querySelector('.tile') && document.getElementById('token').hidden")
     page.open(f"{url}/?again")
-    page.until("document.querySelector('.tile')")
+    page.until("document.querySelector('.tile') !== null")
     print("done")
 
 
