@@ -10,6 +10,7 @@ use crate::balance::BalanceArgs;
 use crate::load::LoadArgs;
 use crate::models::ModelsArgs;
 use crate::reload::ReloadArgs;
+use crate::top::TopArgs;
 use crate::trust::{TrustArgs, UntrustArgs};
 use crate::user::UserArgs;
 
@@ -25,6 +26,7 @@ Examples:
   bandy serve api http://:8000                accounts, records, and a page to try them on
   bandy balance http://:8080 --to http://:5001 --to http://:5002
                                               balance between servers
+  bandy top                                   watch it at work
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
   bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
@@ -49,6 +51,7 @@ pub enum Command {
     Reload(ReloadArgs),
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
+    Top(TopArgs),
     Ask(Box<AskArgs>),
     Load(Box<LoadArgs>),
     Models(Box<ModelsArgs>),

@@ -28,6 +28,7 @@ mod running;
 mod serve;
 mod start;
 mod store;
+mod top;
 mod trust;
 mod user;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Reload(args) => reload::reload(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Balance(args) => balance::balance(&args),
+        Command::Top(args) => top::top(&args),
         Command::Ask(args) => ask::ask(*args),
         Command::Load(args) => load::load(*args),
         Command::Models(args) => models::models(&args),

@@ -1,10 +1,13 @@
 """bandy on a terminal: python3 terminal.py BANDY. No sleeps: each step waits for what it must see."""
 
+import fcntl
 import os
 import pty
 import select
 import socket
 import stat
+import struct
+import subprocess
 import sys
 import tempfile
 import termios
@@ -30,8 +33,10 @@ def server(talk):
 
 
 class Terminal:
-    def __init__(self, *args, command="ask"):
+    def __init__(self, *args, command="ask", size=None):
         ours, theirs = os.openpty()
+        if size:
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.fd, self.theirs = ours, theirs
         self.before = termios.tcgetattr(theirs)
         self.seen = b""
@@ -42,8 +47,6 @@ class Terminal:
             os.execv(BANDY, [BANDY, command, *args])
 
     def login(self):
-        import fcntl
-
         os.setsid()
         fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
         for fd in (0, 1, 2):
@@ -193,3 +196,35 @@ t.expect(b"Password: ")
 t.send(b"another\x03")
 assert t.end() == 2
 assert b"it was given up" in t.seen, t.seen
+
+
+# What goes on in a running bandy, drawn and drawn again; q gives the terminal back as it was.
+web = subprocess.Popen(
+    [BANDY, "balance", "http://:0", "--to", "http://127.0.0.1:9,name=nobody", "--admin", "http://127.0.0.1:0"],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.DEVNULL,
+    text=True,
+)
+try:
+    edge, admin = (web.stdout.readline().split()[2] for _ in range(2))
+    for colour in (True, False):
+        if not colour:
+            os.environ["NO_COLOR"] = "1"
+        t = Terminal(admin, command="top", size=(40, 120))
+        # Between words the cursor is moved.
+        t.expect(b"round-robin")
+        t.expect(b"nobody")
+        seen = t.expect(b"servers")
+        # A colour of the state that it is in: green.
+        assert (b"\x1b[38;5;2" in seen) == colour, seen
+        t.send(b"q")
+        assert t.end() == 0
+        assert b"\x1b[?1049l" in t.seen, t.seen
+    # Ctrl-C is a key here, and ends it as well.
+    t = Terminal(admin, command="top", size=(40, 120))
+    t.expect(b"servers")
+    t.send(b"\x03")
+    assert t.end() == 0
+finally:
+    web.terminate()
+    web.wait()

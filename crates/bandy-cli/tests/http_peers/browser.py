@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 
 from websockets.sync.client import connect
 
@@ -568,10 +569,55 @@ def looks(browser, server):
         assert page.wrong() == [], page.wrong()
 
 
+def admin(browser, url, edge):
+    """The live page shows what goes on, and what somebody changes of it."""
+    for width, dark in ((1280, False), (375, True)):
+        page = Page(browser, width=width, dark=dark)
+        page.open(f"{url}/")
+        state = lambda name: f"document.querySelector('[data-backend=\"{name}\"] .state')?.textContent"
+        button = "document.querySelector('[data-backend=two] button')"
+        page.until(f"{state('one')} === 'up' && {state('two')} === 'up'")
+        # What it answers is in the numbers and in the curves.
+        for _ in range(20):
+            urllib.request.urlopen(edge).read()
+        page.until("document.querySelector('.tile span').textContent !== '0 in all'")
+        page.until("document.querySelectorAll('.plot path.stroke').length > 3")
+        page.run(f"{button}.click()")
+        page.until(f"{state('two')} === 'draining' && {button}.textContent === 'Ready'")
+        page.until("document.querySelector('.tile.bad')?.textContent.includes('of 2 ready')")
+        with urllib.request.urlopen(f"{url}/status") as status:
+            two = json.load(status)["pools"][0]["backends"][1]
+        assert two["draining"] and not two["ready"], two
+        assert page.is_as_wide_as_its_window(), width
+        page.picture(f"admin-{width}")
+        page.run(f"{button}.click()")
+        page.until(f"{state('two')} === 'up' && {button}.textContent === 'Drain'")
+        page.run("const weight = document.querySelector('[data-backend=one] input'); weight.value = 5; weight.dispatchEvent(new Event('change'))")
+        page.until(f"fetch('status').then((said) => said.json()).then((said) => said.pools[0].backends[0].weight === 5)")
+        assert page.wrong() == [], page.wrong()
+    print("done")
+
+
+def token(browser, url, secret):
+    """The page asks for the token, and remembers it for as long as it is open."""
+    page = Page(browser)
+    page.open(f"{url}/")
+    page.until("!document.getElementById('token').hidden")
+    type_in = "document.getElementById('secret').value = %s; document.querySelector('#token button').click()"
+    page.run(type_in % json.dumps("not the token at all"))
+    page.until("document.getElementById('wrong').textContent === 'That is not it.'")
+    page.run(type_in % json.dumps(secret))
+    page.until("document.querySelector('.tile') && document.getElementById('token').hidden")
+    page.open(f"{url}/?again")
+    page.until("document.querySelector('.tile') !== null")
+    print("done")
+
+
 folder, ca, conversation, *arguments = sys.argv[1:]
 browser = Browser(folder, ca)
 try:
-    {"api": api, "files": files, "websocket": websocket, "chat": chat}[conversation](browser, *arguments)
+    conversations = {"admin": admin, "api": api, "chat": chat, "files": files, "token": token, "websocket": websocket}
+    conversations[conversation](browser, *arguments)
 except BaseException:
     print(browser.said()[-3000:], file=sys.stderr)
     raise

@@ -67,3 +67,34 @@ fn the_page_of_the_chat() {
     let site = Site::start(&["greet", "the authority's certificate"]);
     drive(&site.stage, "chat", &[BANDY]);
 }
+
+#[test]
+fn the_live_page() {
+    let pages = Site::start(&["greet", "Hello"]);
+    let stage = &pages.stage;
+    let to = |name| format!("{},name={name}", pages.http);
+    let edge = Program::new(BANDY, stage).args(["balance", "http://:0"]);
+    let edge = edge.args(["--to", &to("one"), "--to", &to("two")]);
+    let edge = edge.args(["--admin", "http://127.0.0.1:0"]).start();
+    let at = |i: usize| {
+        format!(
+            "http://127.0.0.1:{}",
+            edge.endpoint(i).port().expect("a port")
+        )
+    };
+    drive(stage, "admin", &[&at(1), &at(0)]);
+}
+
+#[test]
+fn the_live_page_and_a_token() {
+    // For the folder's authority, which the browser is told of.
+    let pages = Site::start(&["greet", "Hello"]);
+    let token = "a token of some length";
+    let token = token.replace(' ', "-");
+    let echo = Program::new(BANDY, &pages.stage).args(["serve", "echo", "tcp://:0"]);
+    let echo = echo.args(["--admin", "http://127.0.0.1:0"]);
+    let echo = echo.env("BANDY_ADMIN_TOKEN", &token).start();
+    let port = echo.endpoint(1).port().expect("a port");
+    let url = format!("http://127.0.0.1:{port}");
+    drive(&pages.stage, "token", &[&url, &token]);
+}

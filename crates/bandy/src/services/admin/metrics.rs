@@ -215,14 +215,9 @@ pub(super) fn text(board: &Board) -> String {
     out.0
 }
 
-fn of_backends(out: &mut Text, pools: &[PoolSnapshot]) {
-    let all = || {
-        let each = |pool: &'_ PoolSnapshot| pool.backends.len();
-        pools.iter().filter(move |pool| each(pool) > 0)
-    };
-    let backends: Vec<(&str, &BackendSnapshot)> = all()
-        .flat_map(|pool| pool.backends.iter().map(|b| (&*pool.name, b)))
-        .collect();
+fn of_backends<'a>(out: &mut Text, pools: &'a [PoolSnapshot]) {
+    let of = |pool: &'a PoolSnapshot| pool.backends.iter().map(|b| (&*pool.name, b));
+    let backends: Vec<(&str, &BackendSnapshot)> = pools.iter().flat_map(of).collect();
     for (name, sort, help, value) in BACKEND {
         out.head(name, sort, help);
         for (pool, backend) in &backends {

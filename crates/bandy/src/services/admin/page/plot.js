@@ -43,7 +43,8 @@ function curves(series, x, y, floor) {
 // A plot with an axis, of the time from `from` to `to`.
 export function plot({ series, from, to, format, label, width, base = 1e9 }) {
   const [height, left, right, top, bottom] = [176, 52, 6, 12, 20];
-  const highest = Math.max(0, ...series.flatMap(({ points }) => points.map(([, value]) => value ?? 0)));
+  // A plot of nothing has an axis too.
+  const highest = Math.max(base === 1024 ? base : 1, ...series.flatMap(({ points }) => points.map(([, value]) => value ?? 0)));
   const most = ceiling(highest, base);
   const x = (at) => left + ((at - from) / (to - from)) * (width - left - right);
   const y = (value) => height - bottom - (value / most) * (height - top - bottom);
