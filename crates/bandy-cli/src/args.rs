@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
+use crate::chat::ChatArgs;
 use crate::load::LoadArgs;
 use crate::models::ModelsArgs;
 use crate::reload::ReloadArgs;
@@ -50,6 +51,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     Balance(Box<BalanceArgs>),
     Ask(Box<AskArgs>),
+    Chat(Box<ChatArgs>),
     Load(Box<LoadArgs>),
     Models(Box<ModelsArgs>),
     Trust(TrustArgs),
