@@ -2,7 +2,8 @@
 
 use bandy::services::chat::json::wire::{Happening, Is, Live, Logged, Somebody};
 use bandy::services::chat::model::Manner;
-use time::{OffsetDateTime, UtcOffset};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::ask::visible;
 
@@ -157,11 +158,10 @@ pub fn mentions(text: &str, nick: &str) -> bool {
 
 /// The time of day here, as `15:04`.
 pub fn clock(time: u64) -> String {
-    let at = i64::try_from(time / 1000)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    let at = at.map(|at| at.to_offset(UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC)));
-    at.map_or_else(String::new, |at| format!("{:02}:{:02}", at.hour(), at.minute()))
+    let at = i64::try_from(time).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(String::new, |at| {
+        at.to_zoned(TimeZone::system()).strftime("%H:%M").to_string()
+    })
 }
 
 #[cfg(test)]

@@ -98,8 +98,12 @@ pub async fn run(
                 biased;
                 answer = &mut asked => break answer,
                 came = heard.recv() => match came {
-                    Some(came) if printer.hear(came)? => {}
-                    _ => return Ok(Code::Done),
+                    Some(came) => {
+                        if !printer.hear(came)? {
+                            return Ok(Code::Done);
+                        }
+                    }
+                    None => return Ok(Code::Done),
                 },
             }
         };

@@ -353,6 +353,8 @@ class Talker(Page):
     def __init__(self, browser, **more):
         own = browser.ask("Target.createBrowserContext")["browserContextId"]
         super().__init__(browser, browserContextId=own, **more)
+        # Each is in front of somebody.
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def come_in(self, url, nick):
         self.open(url)
@@ -405,12 +407,13 @@ def talk(browser, server):
     ada.sees(SHOWN)
     bob.type(f"/me {HOSTILE}")
     ada.until(f"document.querySelector('#log .action .text').textContent.endsWith({json.dumps(SHOWN)})")
-    ada.type(f"/topic {HOSTILE}")
-    bob.until(f"document.getElementById('topic').textContent === {json.dumps(SHOWN)}")
     bob.type("https://example.org/a?b=<c> and javascript:alert(1)")
     ada.until("document.querySelector('#log a')?.href === 'https://example.org/a?b='")
     bob.type(f"/nick {HOSTILE.split()[0]}")
     bob.until("document.getElementById('notice').textContent.includes('a name has only')")
+    # The lobby is nobody's.
+    ada.type("/topic mine")
+    ada.until("document.getElementById('notice').textContent.includes('only a moderator')")
     assert not any(page.run("window.stolen || document.querySelector('#log img, #log script, #topic *')") for page in (ada, bob))
     # Right to left.
     bob.type(RIGHT_TO_LEFT)
@@ -437,6 +440,9 @@ def talk(browser, server):
     # Another room, and what is unread elsewhere.
     ada.type("/join garden")
     ada.until("document.getElementById('title').textContent === 'garden'")
+    ada.type(f"/topic {HOSTILE}")
+    ada.until(f"document.getElementById('topic').textContent === {json.dumps(SHOWN)}")
+    assert not ada.run("window.stolen || document.querySelector('#topic *')")
     bob.type("@ada are you there?")
     ada.until("document.querySelector('#rooms [data-key=lobby] .badge.loud')?.textContent.startsWith('1')")
     ada.until("document.title.startsWith('(1) ')")

@@ -663,6 +663,7 @@ function noteRead() {
   if (!room || !isAtEnd || document.hidden || room.last <= room.read) return;
   room.read = room.last;
   room.count(chat.you);
+  showLists();
   clearTimeout(readTimer);
   readTimer = setTimeout(() => {
     keep(`read.${room.key}.${room.epoch}`, String(room.read));
