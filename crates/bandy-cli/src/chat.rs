@@ -112,9 +112,9 @@ pub fn chat(args: ChatArgs) -> Result<Code, Error> {
 fn endpoint(typed: &str) -> Result<Endpoint, Error> {
     let act = || format!("joining the chat at `{}`", typed.escape_debug());
     let full = url::full(typed);
-    let endpoint: Endpoint = full
-        .parse()
-        .map_err(|e: bandy::endpoint::EndpointError| report::usage(act(), e.to_string(), e.hint()))?;
+    let endpoint: Endpoint = full.parse().map_err(|e: bandy::endpoint::EndpointError| {
+        report::usage(act(), e.to_string(), e.hint())
+    })?;
     let beside = |scheme: &str, rest: &str| format!("{scheme}{}/ws", rest.trim_end_matches('/'));
     let address = match endpoint.scheme() {
         Scheme::Ws | Scheme::Wss => return Ok(endpoint),
@@ -124,7 +124,9 @@ fn endpoint(typed: &str) -> Result<Endpoint, Error> {
             return Err(report::usage(
                 act(),
                 format!("{other}:// is a stream of lines, and this speaks WebSocket"),
-                format!("give the chat's http or ws URL, or join in lines with bandy ask {endpoint}"),
+                format!(
+                    "give the chat's http or ws URL, or join in lines with bandy ask {endpoint}"
+                ),
             ));
         }
         other => {
@@ -192,14 +194,19 @@ fn token(name: &str, endpoint: &Endpoint) -> Result<Secret, Error> {
         let mut pairs = cookies.split("; ");
         pairs.find_map(|pair| pair.strip_prefix(name))
     });
-    token.map(|token| Secret::from(token.to_owned())).ok_or_else(|| {
-        let page = page.trim_end_matches("/ws");
-        report::usage(
-            format!("joining the chat with the session `{}`", name.escape_debug()),
-            "nobody is logged in there with it",
-            format!("bandy ask {page}/login user=NAME password=… --session {name}"),
-        )
-    })
+    token
+        .map(|token| Secret::from(token.to_owned()))
+        .ok_or_else(|| {
+            let page = page.trim_end_matches("/ws");
+            report::usage(
+                format!(
+                    "joining the chat with the session `{}`",
+                    name.escape_debug()
+                ),
+                "nobody is logged in there with it",
+                format!("bandy ask {page}/login user=NAME password=… --session {name}"),
+            )
+        })
 }
 
 /// What one is called on this machine, where that may be a nick.

@@ -8,7 +8,12 @@ const BANDY: &str = env!("CARGO_BIN_EXE_bandy");
 #[track_caller]
 fn refused(args: &[&str], why: &str) {
     let mut command = Command::new(BANDY);
-    let out = command.arg("chat").args(args).stdin(Stdio::null()).output().expect("run");
+    let out = command
+        .arg("chat")
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("run");
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(2), "{said}");
     assert!(said.contains(why), "{said}");
@@ -20,13 +25,19 @@ fn what_is_no_chat_is_refused() {
     refused(&["udp://:7001"], "is no WebSocket");
     refused(&[":7001", "--insecure"], "did you mean https:// or wss://?");
     refused(&[":7001", "--login", "ada"], "stdin is none");
-    refused(&[":7001", "--nick", "ada", "--login", "ada"], "cannot be used with");
+    refused(
+        &[":7001", "--nick", "ada", "--login", "ada"],
+        "cannot be used with",
+    );
 }
 
 #[test]
 fn on_a_terminal_and_in_a_pipe() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chat_terminal.py");
-    let out = Command::new("python3").args(["-B", script, BANDY]).output().expect("python3");
+    let out = Command::new("python3")
+        .args(["-B", script, BANDY])
+        .output()
+        .expect("python3");
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{said}");
 }

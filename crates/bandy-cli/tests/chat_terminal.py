@@ -159,7 +159,7 @@ try:
     bob.sees("ada  good morning")
     # Tab completes.
     bob.types("a\t")
-    bob.sees("> ada: ")
+    bob.sees("> ada:")
     bob.says("hello")
     ada.sees("bob  ada: hello")
     bob.says("/me waves")
@@ -196,6 +196,9 @@ try:
     bob.says("/part")
     bob.sees(" #lobby")
     ada.says("/part")
+    ada.sees(" #garden  1 here")
+    ada.types("\x0e")
+    ada.sees(" #lobby  2 here")
 
     # Much was said: PageUp reads back, beyond what came at first, and Esc returns.
     said = "".join(f"number-{n}.\n" for n in range(200))
@@ -214,7 +217,7 @@ try:
     # Another size, as when a pane of tmux is split.
     dora.resize(40, 10)
     dora.sees("number-199.")
-    dora.sees("> ")
+    dora.sees("\n>")
     dora.says("/quit")
     assert dora.end() == 0
 
@@ -238,7 +241,7 @@ try:
         assert asked.returncode == 0, asked
     grace = Terminal(server.url, "--login", "grace")
     until = time.monotonic() + PATIENCE
-    grace.sees("Password: ")
+    grace.sees("Password:")
     grace.says("correct horse")
     grace.sees(" grace")
     assert "correct" not in grace.screen.text()
@@ -252,7 +255,7 @@ try:
 
     # A wrong password is an end.
     wrong = Terminal(server.url, "--login", "grace")
-    wrong.sees("Password: ")
+    wrong.sees("Password:")
     wrong.says("wrong horse")
     wrong.sees("name or password is wrong")
     assert wrong.end() == 1

@@ -41,7 +41,11 @@ pub const COMMANDS: [(&str, &str, &str); 23] = [
     ("unban", "NICK", "let them in again"),
     ("mute", "NICK [MINUTES]", "keep somebody silent"),
     ("unmute", "NICK", "let them speak again"),
-    ("role", "NICK owner|moderator|voice|none", "give a role, or take it"),
+    (
+        "role",
+        "NICK owner|moderator|voice|none",
+        "give a role, or take it",
+    ),
     ("help", "", "this"),
     ("quit", "", "leave the chat"),
 ];

@@ -46,7 +46,10 @@ impl Look {
         let sum = nick.bytes().fold(7_usize, |sum, b| {
             (sum * 31 + usize::from(b.to_ascii_lowercase())) % 100_003
         });
-        let colour = COLOURS.get(sum % COLOURS.len()).copied().unwrap_or(Color::Cyan);
+        let colour = COLOURS
+            .get(sum % COLOURS.len())
+            .copied()
+            .unwrap_or(Color::Cyan);
         self.colour(colour).add_modifier(Modifier::BOLD)
     }
 }
@@ -75,7 +78,10 @@ pub fn draw(frame: &mut Frame<'_>, rooms: &mut Rooms, editor: &Editor, look: &Lo
     let above = cursor.1.saturating_sub(TYPED_MAX - 1);
     let shown: Vec<Row<'_>> = typed.into_iter().skip(above).map(Row::from).collect();
     frame.render_widget(Paragraph::new(shown), input);
-    let x = input.x + u16::try_from(cursor.0).unwrap_or(0).min(input.width.saturating_sub(1));
+    let x = input.x
+        + u16::try_from(cursor.0)
+            .unwrap_or(0)
+            .min(input.width.saturating_sub(1));
     let y = input.y + u16::try_from(cursor.1 - above).unwrap_or(0);
     frame.set_cursor_position(Position { x, y });
 }
@@ -101,16 +107,26 @@ fn draw_side(frame: &mut Frame<'_>, area: Rect, rooms: &Rooms, look: &Look) {
         };
         Row::styled(text, style)
     };
-    let at = rooms.all.keys().position(|name| *name == rooms.shown).unwrap_or(0);
+    let at = rooms
+        .all
+        .keys()
+        .position(|name| *name == rooms.shown)
+        .unwrap_or(0);
     let above = at.saturating_sub(usize::from(area.height).saturating_sub(1));
     let list: Vec<_> = rooms.all.iter().skip(above).map(row).collect();
-    let block = Block::new().borders(Borders::RIGHT).border_style(Style::new().add_modifier(Modifier::DIM));
+    let block = Block::new()
+        .borders(Borders::RIGHT)
+        .border_style(Style::new().add_modifier(Modifier::DIM));
     frame.render_widget(Paragraph::new(list).block(block), area);
 }
 
 fn draw_title(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, is_alone: bool) {
     let elsewhere: usize = rooms.all.values().map(|room| room.unread).sum();
-    let sign = if rooms.shown.starts_with('@') { "" } else { "#" };
+    let sign = if rooms.shown.starts_with('@') {
+        ""
+    } else {
+        "#"
+    };
     let name = format!(" {sign}{}", lines::clean(&rooms.shown));
     let room = rooms.here();
     let people = match room.members.len() {
@@ -135,7 +151,11 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, is_alone: bo
 }
 
 fn draw_log(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, look: &Look) {
-    let you = rooms.you.as_ref().map(|you| you.nick.clone()).unwrap_or_default();
+    let you = rooms
+        .you
+        .as_ref()
+        .map(|you| you.nick.clone())
+        .unwrap_or_default();
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let room = rooms.here();
     // From the end, as many as are needed: a long history costs nothing.
@@ -187,14 +207,20 @@ fn of_line(line: &Line, width: usize, you: &str, look: &Look) -> Vec<Row<'static
     let begin = Span::styled(parts.next().unwrap_or_default(), style);
     let mut rows = vec![Row::from(vec![clock, head, begin])];
     rows.extend(parts.map(|part| {
-        Row::from(vec![Span::raw(" ".repeat(indent.min(width))), Span::styled(part, style)])
+        Row::from(vec![
+            Span::raw(" ".repeat(indent.min(width))),
+            Span::styled(part, style),
+        ])
     }));
     rows
 }
 
 fn draw_status(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, look: &Look) {
     let typing: Vec<&str> = rooms.typing.values().map(String::as_str).collect();
-    let you = rooms.you.as_ref().map_or_else(String::new, |you| lines::nick(you));
+    let you = rooms
+        .you
+        .as_ref()
+        .map_or_else(String::new, |you| lines::nick(you));
     let state = match (rooms.state.as_str(), typing.as_slice()) {
         ("", []) => String::new(),
         ("", [one]) => format!("  {one} is writing"),
@@ -240,8 +266,13 @@ fn typed_rows(editor: &Editor, width: usize) -> (Vec<String>, (usize, usize)) {
         rows
     };
     let before = rows(&editor.before_cursor());
-    let column = before.last().map_or(0, |row| Span::raw(row.as_str()).width());
-    (rows(&editor.text()), (column, before.len().saturating_sub(1)))
+    let column = before
+        .last()
+        .map_or(0, |row| Span::raw(row.as_str()).width());
+    (
+        rows(&editor.text()),
+        (column, before.len().saturating_sub(1)),
+    )
 }
 
 fn char_width(c: char) -> usize {

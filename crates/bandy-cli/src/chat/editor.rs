@@ -161,7 +161,9 @@ impl Editor {
     }
 
     fn put(&mut self, from: usize, offers: Vec<String>, at: usize) {
-        let word: Vec<char> = offers.get(at).map_or_else(Vec::new, |word| word.chars().collect());
+        let word: Vec<char> = offers
+            .get(at)
+            .map_or_else(Vec::new, |word| word.chars().collect());
         let end = from + word.len();
         self.text.splice(from..self.at, word);
         self.at = end;

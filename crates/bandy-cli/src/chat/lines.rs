@@ -67,9 +67,7 @@ pub fn of_entry(entry: &Logged) -> Change {
             edited: *edited,
         }),
         Is::Edited { target, text } => Change::Edit(*target, clean(text)),
-        Is::Deleted { target } if *target == entry.at.seq => {
-            note(format!("{by}: (taken back)"))
-        }
+        Is::Deleted { target } if *target == entry.at.seq => note(format!("{by}: (taken back)")),
         Is::Deleted { target } => Change::Delete(*target),
         Is::Created => note(format!("{by} made the room")),
         Is::Topic { text } if text.is_empty() => note(format!("{by} took the topic away")),
@@ -87,7 +85,9 @@ pub fn of_entry(entry: &Logged) -> Change {
             None => format!("{by} took the role of {} away", nick(who)),
         }),
         Is::Set { setting } => note(format!("{by} set {}", clean(&setting.to_string()))),
-        _ => note(format!("{by} did something that this version does not know")),
+        _ => note(format!(
+            "{by} did something that this version does not know"
+        )),
     }
 }
 
@@ -158,9 +158,13 @@ pub fn mentions(text: &str, nick: &str) -> bool {
 
 /// The time of day here, as `15:04`.
 pub fn clock(time: u64) -> String {
-    let at = i64::try_from(time).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let at = i64::try_from(time)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
     at.map_or_else(String::new, |at| {
-        at.to_zoned(TimeZone::system()).strftime("%H:%M").to_string()
+        at.to_zoned(TimeZone::system())
+            .strftime("%H:%M")
+            .to_string()
     })
 }
 
@@ -170,7 +174,10 @@ mod tests {
 
     #[test]
     fn nothing_moves_the_cursor() {
-        assert_eq!(clean("\x1b[2J\x07\u{9b}\u{202e}\ta"), "^[[2J^G\\u{9b}\\u{202e}    a");
+        assert_eq!(
+            clean("\x1b[2J\x07\u{9b}\u{202e}\ta"),
+            "^[[2J^G\\u{9b}\\u{202e}    a"
+        );
     }
 
     #[test]

@@ -158,11 +158,16 @@ impl Printer {
             Heard::Joined(_) => self.is_in = true,
             Heard::NotJoined(room, wrong) => {
                 let (room, why) = (lines::clean(&room), lines::clean(&wrong.message));
-                return Err(Error::new(Kind::Other, Side::Upstream, format!("joining {room}")).because(why));
+                return Err(
+                    Error::new(Kind::Other, Side::Upstream, format!("joining {room}")).because(why),
+                );
             }
             Heard::Happening(happening) => return self.happened(&happening),
             Heard::Lost(room) => {
-                report::say(format_args!("{}: some of what was said is lost", lines::clean(&room)));
+                report::say(format_args!(
+                    "{}: some of what was said is lost",
+                    lines::clean(&room)
+                ));
             }
             Heard::Broken(why, wait) => report::say(format_args!(
                 "bandy: {}; trying again in {:.1} s",
@@ -171,7 +176,9 @@ impl Printer {
             )),
             Heard::Over(why) => {
                 let why = lines::clean(&why);
-                return Err(Error::new(Kind::Other, Side::Upstream, "talking to the chat").because(why));
+                return Err(
+                    Error::new(Kind::Other, Side::Upstream, "talking to the chat").because(why),
+                );
             }
             _ => {}
         }
@@ -196,13 +203,21 @@ impl Printer {
                         _ => format!("{nick}: "),
                     };
                     // Each line says whose it is: a text of several cannot look like what somebody else said.
-                    let lines = text.split('\n').map(|line| format!("[{room}] {who}{line}\n"));
+                    let lines = text
+                        .split('\n')
+                        .map(|line| format!("[{room}] {who}{line}\n"));
                     print(&lines.collect::<String>())
                 }
                 What::Note(text) | What::Told(text) => print(&format!("[{room}] -- {text}\n")),
             },
-            Change::Edit(_, text) => print(&format!("[{room}] {} meant: {text}\n", lines::nick(&entry.from))),
-            Change::Delete(_) => print(&format!("[{room}] -- {} took something back\n", lines::nick(&entry.from))),
+            Change::Edit(_, text) => print(&format!(
+                "[{room}] {} meant: {text}\n",
+                lines::nick(&entry.from)
+            )),
+            Change::Delete(_) => print(&format!(
+                "[{room}] -- {} took something back\n",
+                lines::nick(&entry.from)
+            )),
         }
     }
 
@@ -220,27 +235,48 @@ pub fn answer_lines(good: &Good) -> Vec<String> {
     match good {
         Good::Rooms { rooms } => rooms
             .iter()
-            .map(|room| format!("#{}  {} here  {}", clean(&room.name), room.members, clean(&room.topic)))
+            .map(|room| {
+                format!(
+                    "#{}  {} here  {}",
+                    clean(&room.name),
+                    room.members,
+                    clean(&room.topic)
+                )
+            })
             .collect(),
         Good::Room { room } => room
             .members
             .iter()
             .map(|member| {
-                let role = member.role.map_or_else(String::new, |role| format!("  {role}"));
+                let role = member
+                    .role
+                    .map_or_else(String::new, |role| format!("  {role}"));
                 let away = if member.away { "  away" } else { "" };
                 format!("{}{role}{away}", lines::nick(&member.who))
             })
             .collect(),
-        Good::Person { who, away, rooms, .. } => {
+        Good::Person {
+            who, away, rooms, ..
+        } => {
             let guest = if who.guest { "a guest" } else { "logged in" };
-            let away = away.as_ref().map_or_else(String::new, |away| format!(", away: {}", clean(away)));
-            vec![format!("{}: {guest}{away}, in {}", lines::nick(who), clean(&rooms.join(", ")))]
+            let away = away
+                .as_ref()
+                .map_or_else(String::new, |away| format!(", away: {}", clean(away)));
+            vec![format!(
+                "{}: {guest}{away}, in {}",
+                lines::nick(who),
+                clean(&rooms.join(", "))
+            )]
         }
         Good::History { entries, .. } => entries
             .iter()
             .filter_map(|entry| match lines::of_entry(entry) {
                 Change::Line(line) => match line.what {
-                    What::Said { nick, text, .. } => Some(format!("{} {nick}: {}", lines::clock(line.time), text.replace('\n', " ⏎ "))),
+                    What::Said { nick, text, .. } => Some(format!(
+                        "{} {nick}: {}",
+                        lines::clock(line.time),
+                        text.replace('\n', " ⏎ ")
+                    )),
                     _ => None,
                 },
                 _ => None,

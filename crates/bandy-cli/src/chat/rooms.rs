@@ -45,11 +45,21 @@ impl Room {
             self.trim();
             return true;
         };
-        let behind = self.lines.iter().rposition(|other| other.seq.is_some_and(|other| other <= seq));
+        let behind = self
+            .lines
+            .iter()
+            .rposition(|other| other.seq.is_some_and(|other| other <= seq));
         match behind {
             Some(at) if self.lines.get(at).and_then(|line| line.seq) == Some(seq) => return false,
             // What is in no log stays where it was heard.
-            Some(at) if at + 1 < self.lines.len() && self.lines.iter().skip(at + 1).any(|line| line.seq.is_some()) => {
+            Some(at)
+                if at + 1 < self.lines.len()
+                    && self
+                        .lines
+                        .iter()
+                        .skip(at + 1)
+                        .any(|line| line.seq.is_some()) =>
+            {
                 self.lines.insert(at + 1, line);
             }
             None if self.lines.iter().any(|line| line.seq.is_some()) => self.lines.push_front(line),
@@ -75,7 +85,11 @@ impl Room {
         match lines::of_entry(entry) {
             Change::Line(line) => return self.put(line),
             Change::Edit(seq, new) => {
-                if let Some(Line { what: What::Said { text, edited, .. }, .. }) = self.said(seq) {
+                if let Some(Line {
+                    what: What::Said { text, edited, .. },
+                    ..
+                }) = self.said(seq)
+                {
                     (*text, *edited) = (new, true);
                 }
             }
@@ -121,8 +135,13 @@ impl Rooms {
     /// The next room, or the one before.
     pub fn step(&mut self, by: isize) {
         let names: Vec<_> = self.all.keys().cloned().collect();
-        let at = names.iter().position(|name| *name == self.shown).unwrap_or(0);
-        let next = at.checked_add_signed(by).unwrap_or(names.len().saturating_sub(1));
+        let at = names
+            .iter()
+            .position(|name| *name == self.shown)
+            .unwrap_or(0);
+        let next = at
+            .checked_add_signed(by)
+            .unwrap_or(names.len().saturating_sub(1));
         if let Some(name) = names.get(next % names.len().max(1)) {
             self.show(name);
         }
@@ -160,16 +179,25 @@ impl Rooms {
             }
             Heard::Joined(told) => {
                 let room = self.all.entry(told.name.clone()).or_default();
-                room.topic = told.topic.as_ref().map_or_else(String::new, |topic| lines::clean(&topic.text));
+                room.topic = told
+                    .topic
+                    .as_ref()
+                    .map_or_else(String::new, |topic| lines::clean(&topic.text));
                 let members = told.members.iter();
-                room.members = members.map(|member| (member.who.id.clone(), lines::nick(&member.who))).collect();
+                room.members = members
+                    .map(|member| (member.who.id.clone(), lines::nick(&member.who)))
+                    .collect();
                 room.has_older = true;
                 if self.shown.is_empty() {
                     self.show(&told.name);
                 }
             }
             Heard::NotJoined(room, wrong) => {
-                self.tell(format!("{}: {}", lines::clean(&room), lines::clean(&wrong.message)));
+                self.tell(format!(
+                    "{}: {}",
+                    lines::clean(&room),
+                    lines::clean(&wrong.message)
+                ));
             }
             Heard::Lost(room) => {
                 let line = Line {
@@ -181,7 +209,11 @@ impl Rooms {
             }
             Heard::Broken(why, wait) => {
                 self.is_in = false;
-                self.state = format!("no connection, trying again in {:.0} s: {}", wait.as_secs_f64().ceil(), lines::clean(&why));
+                self.state = format!(
+                    "no connection, trying again in {:.0} s: {}",
+                    wait.as_secs_f64().ceil(),
+                    lines::clean(&why)
+                );
             }
             Heard::Happening(Happening::Logged(entry)) => self.logged(&entry),
             Heard::Happening(happening) => self.happened(&happening),
@@ -209,8 +241,14 @@ impl Rooms {
 
     fn logged(&mut self, entry: &Logged) {
         let is_own = self.is_you(&entry.from);
-        let nick = self.you.as_ref().map_or("", |you| you.nick.as_str()).to_owned();
-        let Some(name) = self.name_of(entry) else { return };
+        let nick = self
+            .you
+            .as_ref()
+            .map_or("", |you| you.nick.as_str())
+            .to_owned();
+        let Some(name) = self.name_of(entry) else {
+            return;
+        };
         let is_shown = name == self.shown;
         let is_put_out = matches!(&entry.what, Is::Kicked { who, .. } if self.is_you(who));
         let room = self.all.entry(name.clone()).or_default();
@@ -221,7 +259,11 @@ impl Rooms {
         let Is::Message { text, .. } = &entry.what else {
             if is_put_out {
                 self.forget(&name);
-                if let Change::Line(Line { what: What::Note(text), .. }) = lines::of_entry(entry) {
+                if let Change::Line(Line {
+                    what: What::Note(text),
+                    ..
+                }) = lines::of_entry(entry)
+                {
                     self.tell(format!("{}: {text}", lines::clean(&name)));
                 }
             }
@@ -243,7 +285,10 @@ impl Rooms {
         if !entry.room.starts_with('@') {
             return Some(entry.room.clone());
         }
-        let known = self.all.iter().find(|(_, room)| room.log.as_deref() == Some(&entry.room));
+        let known = self
+            .all
+            .iter()
+            .find(|(_, room)| room.log.as_deref() == Some(&entry.room));
         if let Some((name, _)) = known {
             return Some(name.clone());
         }
@@ -259,7 +304,9 @@ impl Rooms {
     }
 
     fn happened(&mut self, happening: &Happening) {
-        let Happening::Live(live) = happening else { return };
+        let Happening::Live(live) = happening else {
+            return;
+        };
         let of = lines::room_of(happening).map(str::to_owned);
         let mut rooms: Vec<String> = of.iter().cloned().collect();
         match live {
@@ -281,10 +328,15 @@ impl Rooms {
                 if let Some(you) = self.you.as_mut().filter(|you| you.id == who.id) {
                     you.nick.clone_from(nick);
                 }
-                rooms = self.with(&who.id, |members| members.insert(who.id.clone(), lines::clean(nick)));
+                rooms = self.with(&who.id, |members| {
+                    members.insert(who.id.clone(), lines::clean(nick))
+                });
             }
             Live::Away { who, .. } => rooms = self.with(&who.id, |_| None),
-            Live::Membership { room, member: false } => return self.forget(&room.clone()),
+            Live::Membership {
+                room,
+                member: false,
+            } => return self.forget(&room.clone()),
             Live::Typing { room, who, active } if *room == self.shown && !self.is_you(who) => {
                 match active {
                     true => self.typing.insert(who.id.clone(), lines::nick(who)),
@@ -299,7 +351,9 @@ impl Rooms {
             }
             _ => {}
         }
-        let Some(text) = lines::of_live(live) else { return };
+        let Some(text) = lines::of_live(live) else {
+            return;
+        };
         for name in rooms {
             if let Some(room) = self.all.get_mut(&name) {
                 room.put(Line {
@@ -312,7 +366,11 @@ impl Rooms {
     }
 
     /// The rooms that somebody is in, after something was done about it.
-    fn with(&mut self, id: &str, act: impl Fn(&mut BTreeMap<String, String>) -> Option<String>) -> Vec<String> {
+    fn with(
+        &mut self,
+        id: &str,
+        act: impl Fn(&mut BTreeMap<String, String>) -> Option<String>,
+    ) -> Vec<String> {
         let mut names = Vec::new();
         for (name, room) in &mut self.all {
             if room.members.contains_key(id) {
@@ -326,7 +384,9 @@ impl Rooms {
 
 fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 #[cfg(test)]

@@ -95,19 +95,14 @@ pub async fn run(
     let restore = Restore;
     execute!(stdout(), EnableBracketedPaste).map_err(failed)?;
     let mut keys = keys();
-    let mut is_drawn = false;
     let code = loop {
-        if !is_drawn {
-            redraw(&mut terminal, &mut screen, &look).map_err(failed)?;
-            is_drawn = true;
-        }
+        redraw(&mut terminal, &mut screen, &look).map_err(failed)?;
         tokio::select! {
             key = keys.recv() => match key {
                 Some(Ok(event)) => {
                     if !screen.event(event) {
                         break Ok(Code::Done);
                     }
-                    is_drawn = false;
                 }
                 Some(Err(e)) => break Err(Error::talking(Side::Local, "reading the terminal", e)),
                 None => break Ok(Code::Done),
@@ -120,12 +115,8 @@ pub async fn run(
                     break why;
                 }
                 tokio::time::sleep(DRAWING).await;
-                is_drawn = false;
             },
-            Some(came) = answered.recv() => {
-                screen.answered(came);
-                is_drawn = false;
-            }
+            Some(came) = answered.recv() => screen.answered(came),
             _ = ended.recv() => break Ok(Code::Done),
             _ = hung_up.recv() => break Ok(Code::Done),
         }
@@ -280,7 +271,10 @@ impl Screen {
         match (ask, came) {
             (Ask::History { of, .. }, came) => {
                 self.is_reading_back = false;
-                let name = of.room.or(of.nick.map(|nick| format!("@{nick}"))).unwrap_or_default();
+                let name = of
+                    .room
+                    .or(of.nick.map(|nick| format!("@{nick}")))
+                    .unwrap_or_default();
                 match came {
                     Ok(Good::History { entries, more, .. }) => {
                         let is_more = self.rooms.read_back(&name, &entries, more);
@@ -304,7 +298,10 @@ impl Screen {
             (Ask::Part { room, .. }, Ok(_)) => self.rooms.forget(&room),
             (_, Ok(good)) => {
                 let lines = answer_lines(&good);
-                let is_list = matches!(good, Good::Rooms { .. } | Good::Room { .. } | Good::History { .. });
+                let is_list = matches!(
+                    good,
+                    Good::Rooms { .. } | Good::Room { .. } | Good::History { .. }
+                );
                 if lines.is_empty() && is_list {
                     self.rooms.tell("there is nothing");
                 }
@@ -384,7 +381,11 @@ impl Screen {
 
     fn tell_typing(&mut self) {
         let is_new = self.told_typing.is_none_or(|told| told.elapsed() > TYPING);
-        if !is_new || !self.rooms.is_in || self.editor.is_empty() || self.editor.text().starts_with('/') {
+        if !is_new
+            || !self.rooms.is_in
+            || self.editor.is_empty()
+            || self.editor.text().starts_with('/')
+        {
             return;
         }
         self.told_typing = Some(std::time::Instant::now());
@@ -397,12 +398,25 @@ impl Screen {
     /// What a word may become.
     fn words(&mut self) -> Vec<String> {
         let you = self.rooms.you.as_ref().map(|you| you.nick.clone());
-        let mut words: Vec<String> = COMMANDS.iter().map(|(name, ..)| format!("/{name}")).collect();
+        let mut words: Vec<String> = COMMANDS
+            .iter()
+            .map(|(name, ..)| format!("/{name}"))
+            .collect();
         let names = self.rooms.all.keys().filter(|name| !name.starts_with('@'));
         words.extend(names.flat_map(|name| [format!("#{name}"), name.clone()]));
-        let members = self.rooms.here().members.values().filter(|nick| Some(*nick) != you.as_ref());
+        let members = self
+            .rooms
+            .here()
+            .members
+            .values()
+            .filter(|nick| Some(*nick) != you.as_ref());
         let nicks: Vec<String> = members.cloned().collect();
-        words.splice(0..0, nicks.iter().flat_map(|nick| [nick.clone(), format!("@{nick}")]));
+        words.splice(
+            0..0,
+            nicks
+                .iter()
+                .flat_map(|nick| [nick.clone(), format!("@{nick}")]),
+        );
         words
     }
 }

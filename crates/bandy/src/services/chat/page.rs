@@ -24,7 +24,11 @@ const FILES: [(&str, &str, &str); 8] = [
     ("/page/rooms.js", SCRIPT, include_str!("page/rooms.js")),
     ("/page/client.js", SCRIPT, include_str!("page/client.js")),
     ("/page/dialogs.js", SCRIPT, include_str!("page/dialogs.js")),
-    ("/page/commands.js", SCRIPT, include_str!("page/commands.js")),
+    (
+        "/page/commands.js",
+        SCRIPT,
+        include_str!("page/commands.js"),
+    ),
 ];
 
 /// The page runs its own scripts and talks to its own server; nothing else, and inside no other page. Texts cannot
@@ -84,11 +88,17 @@ mod tests {
         for (path, _, text) in FILES {
             let named = text
                 .split('"')
-                .filter_map(|word| word.strip_prefix("./").or_else(|| word.strip_prefix("page/")))
+                .filter_map(|word| {
+                    word.strip_prefix("./")
+                        .or_else(|| word.strip_prefix("page/"))
+                })
                 .filter(|word| word.ends_with(".js") || word.ends_with(".css"));
             for name in named {
                 let at = format!("/page/{name}");
-                assert!(FILES.iter().any(|(file, ..)| *file == at), "{path} names {at}");
+                assert!(
+                    FILES.iter().any(|(file, ..)| *file == at),
+                    "{path} names {at}"
+                );
             }
         }
     }
@@ -104,8 +114,12 @@ mod tests {
             let again = file("/", &fields).expect("the page");
             assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         }
-        let other = HeaderMap::from_iter([(header::IF_NONE_MATCH, "\"other\"".parse().expect("a value"))]);
-        assert_eq!(file("/", &other).expect("the page").status(), StatusCode::OK);
+        let other =
+            HeaderMap::from_iter([(header::IF_NONE_MATCH, "\"other\"".parse().expect("a value"))]);
+        assert_eq!(
+            file("/", &other).expect("the page").status(),
+            StatusCode::OK
+        );
         assert!(file("/page/", &other).is_none());
     }
 }
