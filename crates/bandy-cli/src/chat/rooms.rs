@@ -255,6 +255,9 @@ impl Rooms {
         if let Is::Topic { text } = &entry.what {
             room.topic = lines::clean(text);
         }
+        if let Is::Kicked { who, .. } = &entry.what {
+            room.members.remove(&who.id);
+        }
         let is_new = room.take(entry);
         let Is::Message { text, .. } = &entry.what else {
             if is_put_out {

@@ -513,6 +513,7 @@ def talk(browser, server):
     dora.until("document.getElementById('ask').open")
     dora.run("document.querySelector('#ask-fields input').value = '<b>too hot</b>'; document.getElementById('ask-yes').click()")
     carol.until("document.getElementById('title').textContent === 'lobby' && document.getElementById('notice').textContent.includes('<b>too hot</b>')")
+    dora.until("!document.getElementById('members').textContent.includes('carol')")
     dora.run("document.getElementById('open-room').click()")
     dora.until("document.getElementById('room').open")
     dora.picture("chat-room")

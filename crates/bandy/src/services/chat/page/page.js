@@ -211,7 +211,7 @@ chat.addEventListener("entry", ({ detail: entry }) => {
     showEntry(room, entry);
     showHead();
     showTyping();
-    if (entry.event === "role") showMembers();
+    if (entry.event === "role" || entry.event === "kicked") showMembers();
   }
   noteRead();
   showLists();
