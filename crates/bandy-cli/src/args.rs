@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::ask::AskArgs;
 use crate::backup::BackupArgs;
 use crate::balance::BalanceArgs;
+use crate::chat::ChatArgs;
 use crate::load::LoadArgs;
 use crate::models::ModelsArgs;
 use crate::reload::ReloadArgs;
@@ -53,6 +54,7 @@ pub enum Command {
     Balance(Box<BalanceArgs>),
     Top(TopArgs),
     Ask(Box<AskArgs>),
+    Chat(Box<ChatArgs>),
     Load(Box<LoadArgs>),
     Models(Box<ModelsArgs>),
     Trust(TrustArgs),

@@ -12,6 +12,7 @@ mod args;
 mod ask;
 mod backup;
 mod balance;
+mod chat;
 mod check;
 mod completions;
 mod control;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Balance(args) => balance::balance(&args),
         Command::Top(args) => top::top(&args),
         Command::Ask(args) => ask::ask(*args),
+        Command::Chat(args) => chat::chat(*args),
         Command::Load(args) => load::load(*args),
         Command::Models(args) => models::models(&args),
         Command::Trust(args) => trust::trust(&args).map(|()| exit::Code::Done),

@@ -32,7 +32,7 @@ pub mod options;
 mod output;
 mod pretty;
 mod report;
-mod session;
+pub mod session;
 mod show;
 pub mod url;
 pub mod whole;

@@ -23,7 +23,7 @@ export const COMMANDS = [
   ["unban", "NICK", "let them in again", ([nick]) => ask("unban", { nick })],
   ["mute", "NICK [MINUTES]", "keep somebody silent", ([nick, minutes]) => ask("mute", { nick, seconds: Number(minutes) ? Number(minutes) * 60 : undefined })],
   ["unmute", "NICK", "let them speak again", ([nick]) => ask("unmute", { nick })],
-  ["role", "NICK owner|moderator|voice|none", "give a role, or take it", ([nick, role]) => ask("role", { nick, role: role === "none" ? null : role })],
+  ["role", "NICK ROLE", "make somebody owner, moderator, voice or none of them", ([nick, role]) => ask("role", { nick, role: role === "none" ? null : role })],
   ["help", "", "keys and commands", () => dialogs.help()],
 ];
 

@@ -211,7 +211,7 @@ chat.addEventListener("entry", ({ detail: entry }) => {
     showEntry(room, entry);
     showHead();
     showTyping();
-    if (entry.event === "role") showMembers();
+    if (entry.event === "role" || entry.event === "kicked") showMembers();
   }
   noteRead();
   showLists();
@@ -663,6 +663,7 @@ function noteRead() {
   if (!room || !isAtEnd || document.hidden || room.last <= room.read) return;
   room.read = room.last;
   room.count(chat.you);
+  showLists();
   clearTimeout(readTimer);
   readTimer = setTimeout(() => {
     keep(`read.${room.key}.${room.epoch}`, String(room.read));

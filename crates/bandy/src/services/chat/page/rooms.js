@@ -58,6 +58,7 @@ export class Room {
       if (entry.event === "deleted") Object.assign(target, { event: "deleted", target: target.seq, by: entry.from });
     }
     if (entry.event === "topic") this.topic = entry.text ? { text: entry.text, by: entry.from.nick, at: entry.time } : null;
+    if (entry.event === "kicked") this.members.delete(entry.who.id);
     if (entry.event === "role") {
       const member = this.members.get(entry.who.id);
       if (member) member.role = entry.role;
