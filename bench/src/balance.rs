@@ -97,7 +97,7 @@ impl Setting {
     fn title(&self) -> String {
         let tls = if self.is_secure { ", TLS in front" } else { "" };
         let cores = match self.placement {
-            Placement::OneCore => "",
+            Placement::OneCore | Placement::Generators => "",
             Placement::AllCores => ", all cores",
         };
         let kib = self.bytes >> 10;
@@ -251,7 +251,7 @@ impl Site<'_> {
         let (port, dir) = (free_port()?, self.dir.display());
         let is_secure = setting.is_secure;
         let threads = match setting.placement {
-            Placement::OneCore => 1,
+            Placement::OneCore | Placement::Generators => 1,
             Placement::AllCores => 2,
         };
         let (command, ready) = match subject {
