@@ -391,6 +391,10 @@ pub(crate) struct Upstream {
     on_end: Option<OnEnd>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is what usually comes"
+)]
 pub(super) enum Source {
     Http1(Exchange),
     Http2(Box<super::h2::Incoming>),

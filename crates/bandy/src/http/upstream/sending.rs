@@ -78,9 +78,11 @@ impl Sending {
                 };
                 self.take(frame.transpose()?)?;
                 // Small pieces go behind the head at once.
-                let small = |piece: &Bytes, len: usize| len + piece.len() <= SMALL;
-                while let Some(piece) = self.queue.pop_front_if(|piece| small(piece, out.len())) {
-                    out.extend_from_slice(&piece);
+                while let Some(piece) = self.queue.front()
+                    && out.len() + piece.len() <= SMALL
+                {
+                    out.extend_from_slice(piece);
+                    self.queue.pop_front();
                 }
             }
             self.write_first(conn, out, cx);

@@ -103,7 +103,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let connected = started.elapsed();
-        match self.ask(way, body).await {
+        match Box::pin(self.ask(way, body)).await {
             Ok(heard) => Ok(self.tried(heard, Some(connected), started)),
             Err((failed, body)) => {
                 self.report(&failed.error);

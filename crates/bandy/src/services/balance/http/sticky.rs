@@ -13,12 +13,12 @@ use crate::pool::{Backend, Pool};
 
 /// The key that cookies are signed with.
 #[derive(Clone)]
-pub struct Secret(hmac::Key);
+pub struct Secret(Arc<hmac::Key>);
 
 impl Secret {
     /// The same for everyone who was told the same.
     pub fn of(secret: &[u8]) -> Secret {
-        Secret(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        Secret(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 }
 
