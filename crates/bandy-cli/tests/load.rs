@@ -225,7 +225,7 @@ fn a_session_of_requests_out_of_a_file() {
     let server = serve(&stage, &["api", "http://127.0.0.1:0"]);
     stage.file(
         "session.http",
-        "### add\n# @capture sum = json result\nGET /add?a=5&b=3\n\n### and once more\n# @expect 200\nPOST /process\nContent-Type: application/json\n\n{\"input\": [{{sum}}, 1]}\n",
+        "### add\n# @capture sum = body\nGET /add?a=5&b=3\n\n### and once more\n# @expect 200\nPOST /process\nContent-Type: application/json\n\n{\"input\": [{{sum}}, 1]}\n",
     );
     let run = json(
         &stage,
@@ -355,13 +355,14 @@ fn ctrl_c_ends_a_run_and_tells_what_there_is() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("run");
-    // It is asking once the server has something to tell of it.
-    bandy_testkit::eventually("its connections", || {
-        let open = fs::read_dir(format!("/proc/{}/fd", run.id())).map_or(0, Iterator::count);
-        if open > 10 {
-            Ok(())
-        } else {
-            Err(format!("{open} files"))
+    bandy_testkit::eventually("its event loops", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", run.id()))
+            .map_err(|e| e.to_string())?
+            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        let names: Vec<String> = threads.collect();
+        match names.iter().any(|name| name.starts_with("bandy-load-")) {
+            true => Ok(()),
+            false => Err(format!("{names:?}")),
         }
     });
     let pid = i32::try_from(run.id())

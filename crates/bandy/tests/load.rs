@@ -247,7 +247,7 @@ fn what_is_in_flight_at_the_end_is_told() {
         outcome
             .notes()
             .iter()
-            .any(|note| note.contains("never sent")),
+            .any(|note| note.contains("due and not sent")),
         "{:?}",
         outcome.notes()
     );

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use bandy::error::{Error, Kind, Side};
@@ -10,6 +11,7 @@ use bandy::load::record::Slice;
 use bandy::load::tally::Requests;
 use bandy::load::{Expect, Pace, Plan, Run, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::show::{count, ms, sparkline};
 use crate::report;
@@ -26,13 +28,19 @@ impl Interrupt {
     pub fn watch() -> Result<Interrupt, Error> {
         let came = Arc::new(AtomicBool::new(false));
         let tell = came.clone();
+        let (ready, watching) = channel();
         let watch = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                while tokio::signal::ctrl_c().await.is_ok() {
+                let Ok(mut signals) = signal(SignalKind::interrupt()) else {
+                    return;
+                };
+                // From here on it is noticed, and not before.
+                let _ = ready.send(());
+                while signals.recv().await.is_some() {
                     if tell.swap(true, Relaxed) {
                         let pid = rustix::process::getpid();
                         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -44,6 +52,8 @@ impl Interrupt {
             .name("bandy-interrupt".to_owned())
             .spawn(watch)
             .map_err(|e| Error::new(Kind::Io, Side::Local, "starting a thread").because(e))?;
+        // Without it Ctrl-C does what the system does by itself.
+        let _ = watching.recv();
         Ok(Interrupt(came))
     }
 

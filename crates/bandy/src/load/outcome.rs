@@ -226,7 +226,7 @@ impl Outcome {
         let requests = self.requests();
         if self.is_open() && requests.never_sent > 0 {
             notes.push(format!(
-                "{} requests were due and never sent: no connection became free for them, so the tail is longer than what is shown",
+                "{} requests were due and not sent when the run ended: the tail may be longer than what is shown",
                 requests.never_sent
             ));
         }
