@@ -220,7 +220,7 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, look: &Look
     let you = rooms
         .you
         .as_ref()
-        .map_or_else(String::new, |you| lines::nick(you));
+        .map_or_else(String::new, lines::nick);
     let state = match (rooms.state.as_str(), typing.as_slice()) {
         ("", []) => String::new(),
         ("", [one]) => format!("  {one} is writing"),

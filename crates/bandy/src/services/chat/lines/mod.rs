@@ -16,7 +16,7 @@ use bytes::Bytes;
 use self::parse::{Typed, parse};
 use super::hub::Hub;
 use super::model::{
-    Answer, Arrival, Command, Event, Manner, Range, Refused, RoomName, Target, Whom,
+    Answer, Arrival, Command, Event, Manner, Range, Refused, RoomName, Target, What, Whom,
 };
 use super::outbox::{Cut, Form, Told};
 use super::session::Session;
@@ -439,17 +439,12 @@ impl Lines {
 
     /// Put out of a room, or parted by another session of the same account.
     fn follow_membership(&mut self, event: &Event, out: &mut Out) {
-        let is_about_rooms = matches!(event, Event::Logged { .. } | Event::Membership { .. });
-        if is_about_rooms
-            && self.room.is_some()
-            && !matches!(
-                event,
-                Event::Membership {
-                    is_member: true,
-                    ..
-                }
-            )
-        {
+        let is_left = match event {
+            Event::Logged { entry, .. } => matches!(entry.what, What::Kicked { .. }),
+            Event::Membership { is_member, .. } => !is_member,
+            _ => false,
+        };
+        if is_left && self.room.is_some() {
             self.answered(&Answer::Done, out);
         }
     }
