@@ -6,11 +6,9 @@ use super::diagnostic::{Diagnostic, Origin};
 use super::options::client_tls;
 use super::plan::Plan;
 use super::raw::{Data, Key, Table, Value};
-use super::route::parsed;
 use super::walk::{Meant, Walk, did_you_mean, listed};
 use crate::endpoint::{Carries, Scheme};
 use crate::http::client::Version;
-use crate::http::router::HostError;
 use crate::http::{HeaderName, HeaderValue};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
 use crate::printable::printable;
@@ -20,6 +18,7 @@ use crate::wire::proxy;
 mod forward;
 mod health;
 mod member;
+mod sni;
 mod strategy;
 
 const POOL_KEYS: [&str; 19] = [
@@ -253,7 +252,7 @@ pub(super) fn balance<'a>(
     origin: &Origin,
     option: impl Fn(&str) -> Option<&'a Value>,
 ) -> balance::Options {
-    let sni = names(walk, option("sni"));
+    let sni = sni::names(walk, option("sni"));
     let value = option("pool");
     if let (Some(value), Some(sni)) = (value, option("sni")) {
         let d = Diagnostic::error(&sni.origin, "`sni` and `pool` both say which pool answers");
@@ -283,45 +282,6 @@ pub(super) fn balance<'a>(
         secret,
         sni,
     }
-}
-
-/// `sni = { "a.example" = "pool-a", "*" = "pool-b" }`
-fn names<'a>(walk: &mut Walk<'a>, value: Option<&'a Value>) -> Vec<(balance::Name, String)> {
-    const HELP: &str = "write it as in `sni = { \"a.example\" = \"api\", \"*\" = \"web\" }`";
-    let Some(value) = value else {
-        return Vec::new();
-    };
-    let Data::Table(table) = &value.data else {
-        walk.wrong_type("sni", value, "a table of names and pools", Some(HELP));
-        return Vec::new();
-    };
-    if table.0.is_empty() {
-        let d = Diagnostic::error(&value.origin, "`sni` names no pool");
-        walk.push(d.help(HELP));
-    }
-    let mut names: Vec<(balance::Name, String)> = Vec::new();
-    for (key, value) in &table.0 {
-        let hint = |e: &HostError| e.hint().to_owned();
-        let name = parsed::<balance::Name>(walk, "a host", (&key.name, &key.origin), hint);
-        let Some(pool) = walk.text("sni", value) else {
-            continue;
-        };
-        walk.balances.push(Balanced {
-            pool: pool.to_owned(),
-            at: value.origin.clone(),
-            schemes: Vec::new(),
-            is_by_name: true,
-        });
-        let Some(name) = name else {
-            continue;
-        };
-        if names.iter().any(|(known, _)| *known == name) {
-            let d = Diagnostic::error(&key.origin, format!("`{name}` stands here twice"));
-            walk.push(d.help("leave one of them out; upper and lower case are the same"));
-        }
-        names.push((name, pool.to_owned()));
-    }
-    names
 }
 
 /// Notes of those that name a pool, from the `before`th on, what comes in where they answer.
