@@ -30,6 +30,7 @@ Examples:
   bandy top                                   watch it at work
   bandy ask tcp://:7000 Hello                 say it to a server, print what comes back
   bandy ask :8000/add a==5 b==3               ask over HTTP
+  bandy chat :8001                            join a chat
   bandy load :8000 -c 100 -d 10s --report run.html   measure a server under load
   bandy run                                   run what ./bandy.toml declares
   bandy check                                 say what is wrong with ./bandy.toml",

@@ -217,10 +217,7 @@ fn of_line(line: &Line, width: usize, you: &str, look: &Look) -> Vec<Row<'static
 
 fn draw_status(frame: &mut Frame<'_>, area: Rect, rooms: &mut Rooms, look: &Look) {
     let typing: Vec<&str> = rooms.typing.values().map(String::as_str).collect();
-    let you = rooms
-        .you
-        .as_ref()
-        .map_or_else(String::new, lines::nick);
+    let you = rooms.you.as_ref().map_or_else(String::new, lines::nick);
     let state = match (rooms.state.as_str(), typing.as_slice()) {
         ("", []) => String::new(),
         ("", [one]) => format!("  {one} is writing"),
