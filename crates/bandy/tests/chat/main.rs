@@ -56,7 +56,7 @@ impl Chat {
             ..Needs::default()
         };
         let service = build(&Spec::Chat(options).into(), &needs).expect("a service");
-        let server = Server::new(service).named("chat", "chat");
+        let server = Server::new(service.service()).named("chat", "chat");
         let running = stage.start(server, &[Scheme::Tcp, Scheme::Ws, Scheme::Http]);
         Chat {
             stage,
@@ -77,7 +77,7 @@ impl Chat {
     async fn register(&self, user: &str, password: &str) {
         let made = self
             .accounts
-            .register(Credentials::new(user, password))
+            .register(Credentials::new(user, password), None)
             .await;
         made.expect("a store").expect("a name that is free");
     }
