@@ -61,7 +61,7 @@ fn what_is_wrong_and_what_to_write() {
         ),
         (
             "gopher://x:1",
-            "`gopher://x:1` is not an endpoint: there is no scheme `gopher`; the schemes are tcp, udp, tls, unix, ws, wss, http, https, mem",
+            "`gopher://x:1` is not an endpoint: there is no scheme `gopher`; the schemes are tcp, udp, tls, unix, ws, wss, http, https, irc, ircs, mem",
         ),
         (
             "tcp://host",

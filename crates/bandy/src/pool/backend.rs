@@ -1,5 +1,7 @@
 //! A backend: another server, as it is seen from here.
 
+mod reach;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -12,11 +14,12 @@ use arc_swap::ArcSwap;
 use super::health::{Census, Fault, Health, Passive, State, Totals};
 use super::options::{Member, Options};
 use super::{Key, Pool};
-use crate::endpoint::{Carries, Endpoint};
-use crate::error::{Error, Kind, Result, Side};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
 use crate::http::client::Version;
-use crate::net::{Conn, Dialer, Phases, Tick, tls};
+use crate::net::{Tick, tls};
 use crate::tally::{Histogram, Latencies};
+use reach::Told;
 
 /// Another server. Everything that a pick looks at is read without a lock.
 pub struct Backend {
@@ -51,12 +54,6 @@ pub struct Backend {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-
-/// How to reach it, and what to know for that.
-struct Told {
-    options: Arc<Options>,
-    dialer: Dialer,
-}
 
 /// What every lease counts: together on a line of their own.
 #[derive(Debug, Default)]
@@ -293,52 +290,6 @@ impl Backend {
         self.told.load().options.http
     }
 
-    /// Connects to it, within the pool's deadline, and says how long each part took.
-    ///
-    /// # Errors
-    /// As [`Dialer::connect`]; that it took too long.
-    pub async fn connect(&self, phases: &mut Phases) -> Result<Conn> {
-        self.connect_saying(&[], phases).await
-    }
-
-    /// As [`Backend::connect`], with bytes that are said before anything else: a PROXY header.
-    ///
-    /// # Errors
-    /// As [`Backend::connect`].
-    pub async fn connect_saying(&self, first: &[u8], phases: &mut Phases) -> Result<Conn> {
-        let told = self.told.load_full();
-        let deadline = told.options.deadlines.connect;
-        let connecting = told.dialer.connect_saying(first, &self.endpoint, phases);
-        match tokio::time::timeout(deadline, connecting).await {
-            Ok(done) => done,
-            Err(_) => Err(self.too_slow(deadline)),
-        }
-    }
-
-    /// Connects to it at another port, for a probe. The deadline is the caller's.
-    ///
-    /// # Errors
-    /// As [`Dialer::connect`].
-    pub(super) async fn connect_to_port(&self, port: Option<u16>) -> Result<Conn> {
-        let told = self.told.load_full();
-        let mut dialer = told.dialer.clone();
-        let mut endpoint = self.endpoint.clone();
-        if let Some(port) = port {
-            endpoint = endpoint.with_port(port);
-            if let Some(address) = self.address {
-                dialer = dialer.at(SocketAddr::new(address.ip(), port));
-            }
-        }
-        dialer.connect(&endpoint, &mut Phases::default()).await
-    }
-
-    fn too_slow(&self, deadline: Duration) -> Error {
-        let act = format!("connecting to {}", self.endpoint);
-        Error::new(Kind::TimedOut, Side::Upstream, act)
-            .because(format!("it took longer than {deadline:?}"))
-            .hint("is it overloaded, or a firewall between? `connect` of the pool is the deadline")
-    }
-
     /// A lease came to its end well, after this long until the answer began.
     pub(super) fn succeeded(&self, latency: Option<Duration>) {
         self.load.ended.fetch_add(1, Relaxed);
@@ -552,27 +503,6 @@ fn moved(mean: u64, latency: u64, since_nanos: u64) -> u64 {
     }
     let keeps = (-(since_nanos as f64) / DECAY.as_nanos() as f64).exp();
     (mean as f64 * keeps + latency as f64 * (1.0 - keeps)) as u64
-}
-
-impl Told {
-    fn new(member: &Member, options: &Arc<Options>, tls: Option<&tls::Connector>) -> Told {
-        let dialer = match tls {
-            Some(tls) => Dialer::with_tls(tls.clone()),
-            None => Dialer::plain(),
-        };
-        // What is offered is HTTP; other streams in TLS have names of their own, or none.
-        let mut dialer = match member.endpoint.scheme().carries() {
-            Carries::Request => dialer.alpn(Version::alpn(options.http)),
-            _ => dialer,
-        };
-        if let Some(address) = member.address {
-            dialer = dialer.at(address);
-        }
-        Told {
-            options: options.clone(),
-            dialer,
-        }
-    }
 }
 
 impl Census {

@@ -106,6 +106,7 @@ async fn everything_that_can_be_asked_is_answered_as_described() {
         .await;
     ada.ok(json!({"do": "mute", "room": "dev", "nick": "bob", "seconds": 60}))
         .await;
+    bob.hears("muted").await;
     assert_eq!(
         bob.refused(json!({"do": "say", "room": "dev", "text": "x"}))
             .await,
@@ -113,6 +114,7 @@ async fn everything_that_can_be_asked_is_answered_as_described() {
     );
     ada.ok(json!({"do": "unmute", "room": "dev", "nick": "bob"}))
         .await;
+    bob.hears("unmuted").await;
     ada.ok(json!({"do": "kick", "room": "dev", "nick": "bob", "reason": "why"}))
         .await;
     bob.hears("kicked").await;
