@@ -25,6 +25,29 @@ fn requests_follow_each_other_on_a_connection() {
     }
 }
 
+/// Says whether it was asked for its times.
+async fn is_asked_for_times(request: Request) -> Result<Response> {
+    let is_asked = request.headers().contains_key("bandy-timing");
+    Ok(Response::new(is_asked.to_string().into()))
+}
+
+#[test]
+fn a_server_tells_its_own_times_and_has_nobody_else_asked() {
+    let stage = Stage::new();
+    let server = serve(
+        &stage,
+        service_fn(is_asked_for_times),
+        HttpLimits::default(),
+    );
+    let mut client = Raw::to(&server);
+    for asks in ["", "Bandy-Timing: 1\r\n"] {
+        client.say(format!("GET / HTTP/1.1\r\nHost: a\r\n{asks}\r\n"));
+        let heard = client.hear();
+        let told = heard.field("server-timing").is_some();
+        assert_eq!((told, heard.body.as_str()), (!asks.is_empty(), "false"));
+    }
+}
+
 #[test]
 fn requests_may_be_sent_ahead() {
     let stage = Stage::new();

@@ -211,7 +211,7 @@ impl Line {
             asked.keep_alive = false;
             return (asked, Err(problem));
         }
-        if self.times.is_none() && times::wants(&request, &self.wire.conn) {
+        if times::wants(&mut request, &self.wire.conn) && self.times.is_none() {
             let times = Times::begin(&self.wire.conn, self.served == 1);
             self.times = Some(Box::new(times));
         }

@@ -10,9 +10,9 @@ use ::http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::Generation;
 use super::calling::{Caught, final_or_switch};
 use super::h2_body::{H2Body, passed};
+use super::{Generation, times};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::transport::{OnThisLoop, Transport};
 use crate::http::{Body, Downstream, Method, Problem, Request, Response, StatusCode};
@@ -177,6 +177,8 @@ fn gate(request: &mut Request, limits: &HttpLimits) -> std::result::Result<(), P
     if request.method() == Method::CONNECT {
         return Err(Problem::new(StatusCode::NOT_IMPLEMENTED));
     }
+    // Not told over HTTP/2, and asked of nobody further on.
+    request.headers_mut().remove(times::WANTS);
     let uri = request.uri();
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > limits.target_bytes {

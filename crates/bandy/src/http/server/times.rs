@@ -73,9 +73,10 @@ impl Times {
     }
 }
 
-/// Whether this request asks, and may.
-pub(super) fn wants(request: &Request, conn: &Conn) -> bool {
-    request.headers().contains_key(WANTS)
+/// Whether this request asks, and may. It is asked of this server: behind one that passes requests on, everybody would
+/// seem to be on this machine, so the field goes no further.
+pub(super) fn wants(request: &mut Request, conn: &Conn) -> bool {
+    request.headers_mut().remove(WANTS).is_some()
         && match conn.peer() {
             Peer::Ip(address) => address.ip().to_canonical().is_loopback(),
             Peer::Unix { .. } | Peer::Mem => true,
