@@ -61,7 +61,7 @@ pub struct Counted {
     pub open: u64,
     /// Connections that were refused, because there were as many as may be.
     pub refused: u64,
-    /// Bytes that came from clients, to within [`Tally::STEP`] for each open connection.
+    /// Bytes that came from clients, to within `Tally::STEP` for each open connection.
     pub received: u64,
     /// Bytes that went to them, likewise.
     pub sent: u64,

@@ -1,6 +1,6 @@
 //! A request to an answer: another server's.
 //!
-//! [`Turn`] is one request's way: a lease, an exchange with its backend, and, where the law allows and the pool's budget
+//! `Turn` is one request's way: a lease, an exchange with its backend, and, where the law allows and the pool's budget
 //! pays, another. What goes on to the backend and back is in `head`, who stays with which backend in `sticky`, what is
 //! written down of it in `log`.
 
