@@ -510,7 +510,12 @@ fn values_go_from_answer_to_request() {
         ..plan(&to, 3)
     });
     assert_eq!(outcome.requests().done, 60, "{:?}", outcome.tally);
-    assert_eq!(outcome.tally.status[4], 30);
+    // Two of the three connections may end between the two requests of a session.
+    assert!(
+        matches!(outcome.tally.status[4], 29 | 30),
+        "{:?}",
+        outcome.tally
+    );
 }
 
 #[test]
