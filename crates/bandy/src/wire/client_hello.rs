@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use super::cursor::Cursor;
+
 #[cfg(test)]
 mod tests;
 
@@ -175,44 +177,4 @@ fn protocols(mut content: Cursor<'_>) -> Result<Vec<Vec<u8>>, Wrong> {
         protocols.push(name.ok_or(WRONG)?.to_vec());
     }
     Ok(protocols)
-}
-
-/// Bytes from the front.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u24(&mut self) -> Option<usize> {
-        let [a, b, c] = self.array()?;
-        usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()
-    }
-
-    /// Bytes behind their length in one byte.
-    fn short_vector(&mut self) -> Option<&'a [u8]> {
-        let length = self.byte()?;
-        self.take(length.into())
-    }
-
-    /// Bytes behind their length in two bytes.
-    fn vector(&mut self) -> Option<&'a [u8]> {
-        let length = self.u16()?;
-        self.take(length.into())
-    }
 }

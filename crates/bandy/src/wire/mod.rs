@@ -1,6 +1,7 @@
 //! Protocols without I/O: no clock, no socket, no runtime. Time is an argument, bytes are slices.
 
 pub mod client_hello;
+mod cursor;
 pub mod flow;
 pub mod http1;
 pub mod irc;

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::cursor::Cursor;
+
 #[cfg(test)]
 mod tests;
 
@@ -235,29 +237,6 @@ fn v2_ip(from: IpAddr, to: IpAddr, body: &mut Cursor<'_>) -> Option<Told> {
 fn path(bytes: &[u8]) -> Vec<u8> {
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
     bytes.get(..end).unwrap_or_default().to_vec()
-}
-
-/// Bytes from the front.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
 }
 
 /// Appends the header that tells this.
