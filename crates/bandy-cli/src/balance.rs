@@ -4,14 +4,13 @@
 
 use bandy::config::diagnostic::Origin;
 use bandy::config::raw::{Config, Data, Table, Value};
-use bandy::config::{self, Report};
 use bandy::error::Error;
 use clap::Args;
 
 use crate::args::{AdminOptions, HttpOptions, LimitOptions, TlsOptions};
 use crate::exit::Code;
 use crate::serve::{flag, is_url, write_admin, write_options};
-use crate::{diagnostics, report, start};
+use crate::{report, start};
 
 /// Balance between servers, without a file
 #[derive(Debug, Args)]
@@ -159,22 +158,7 @@ pub struct ForwardOptions {
 
 /// Balances between servers.
 pub fn balance(args: &BalanceArgs) -> Result<Code, Error> {
-    let config = written(args)?;
-    let (plan, found) = match config::check(&config) {
-        Ok(done) => done,
-        Err(found) => return invalid(&found),
-    };
-    diagnostics::print(&found);
-    if args.print_config {
-        return report::result(&config.to_toml());
-    }
-    start::start(plan, None)
-}
-
-fn invalid(found: &Report) -> Result<Code, Error> {
-    diagnostics::print(found);
-    report::say("\nFor more information, try 'bandy balance --help'.");
-    Ok(Code::Usage)
+    start::from_arguments("balance", &written(args)?, args.print_config)
 }
 
 /// The configuration that the arguments mean.

@@ -4,32 +4,16 @@
 
 use bandy::config::diagnostic::Origin;
 use bandy::config::raw::{Config, Data, Table};
-use bandy::config::{self, Report};
 use bandy::error::Error;
 use bandy::services::Spec;
 
 use crate::args::{AdminOptions, HttpOptions, LimitOptions, ServeArgs, TlsOptions};
 use crate::exit::Code;
-use crate::{diagnostics, report, start};
+use crate::{report, start};
 
 /// Serves one thing.
 pub fn serve(args: &ServeArgs) -> Result<Code, Error> {
-    let config = written(args)?;
-    let (plan, found) = match config::check(&config) {
-        Ok(done) => done,
-        Err(found) => return invalid(&found),
-    };
-    diagnostics::print(&found);
-    if args.print_config {
-        return report::result(&config.to_toml());
-    }
-    start::start(plan, None)
-}
-
-fn invalid(found: &Report) -> Result<Code, Error> {
-    diagnostics::print(found);
-    report::say("\nFor more information, try 'bandy serve --help'.");
-    Ok(Code::Usage)
+    start::from_arguments("serve", &written(args)?, args.print_config)
 }
 
 /// The configuration that the arguments mean.

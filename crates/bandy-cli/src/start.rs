@@ -1,4 +1,4 @@
-//! From a plan to running servers, until a signal ends them.
+//! From a plan, or from arguments that mean one, to running servers, until a signal ends them.
 
 use std::io::Write;
 use std::os::linux::net::SocketAddrExt;
@@ -6,13 +6,35 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use bandy::app::{App, raise_file_limit};
-use bandy::config::Plan;
+use bandy::config::raw::Config;
+use bandy::config::{self, Plan};
 use bandy::error::{Error, Kind, Side};
 use bandy::net::Inherited;
 use bandy::server::signals::Shutdown;
 
 use crate::exit::Code;
 use crate::running::{self, File, Until};
+use crate::{diagnostics, report};
+
+/// Runs, or only prints, a configuration that the arguments of `bandy COMMAND` mean.
+pub fn from_arguments(command: &str, config: &Config, print_config: bool) -> Result<Code, Error> {
+    match config::check(config) {
+        Ok((plan, found)) => {
+            diagnostics::print(&found);
+            match print_config {
+                true => report::result(&config.to_toml()),
+                false => start(plan, None),
+            }
+        }
+        Err(found) => {
+            diagnostics::print(&found);
+            report::say(format_args!(
+                "\nFor more information, try 'bandy {command} --help'."
+            ));
+            Ok(Code::Usage)
+        }
+    }
+}
 
 /// Runs everything that a plan declares, until it is told to stop.
 ///
