@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{HeaderName, HeaderValue, Request, Response};
 use crate::net::{Conn, Peer};
+use crate::wire::http1::Fields;
 
 /// What asks for it.
 pub(super) const WANTS: HeaderName = HeaderName::from_static("bandy-timing");
@@ -71,6 +72,11 @@ impl Times {
     pub(super) fn wrote(&mut self) {
         self.wrote = self.writing.take().map(|writing| writing.elapsed());
     }
+}
+
+/// Whether these fields ask for it.
+pub(super) fn is_wanted(mut fields: Fields<'_>) -> bool {
+    fields.any(|(name, _)| name.eq_ignore_ascii_case(WANTS.as_str()))
 }
 
 /// Whether this request asks, and may. It is asked of this server: behind one that passes requests on, everybody would

@@ -3,7 +3,7 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::syntax;
+use super::{FieldSet as _, syntax};
 
 /// Whether a field is for the next hop only, whatever Connection says (RFC 9110, section 7.6.1). Any case.
 ///
@@ -29,7 +29,7 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
     let named = named_by_connection(fields);
     let own = fields.keys().filter(|name| is_hop_by_hop(name.as_str()));
     let removed: Vec<HeaderName> = named.chain(own.cloned()).collect();
-    let wants_trailers = wants_trailers(fields);
+    let wants_trailers = fields.wants_trailers();
     for name in removed {
         fields.remove(name);
     }
@@ -47,18 +47,11 @@ pub(super) fn can_be_named(name: &str) -> bool {
 }
 
 /// The fields that Connection names, but for those that it cannot take away.
-pub(super) fn named_by_connection(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+fn named_by_connection(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let lists = fields.get_all(CONNECTION).into_iter();
     let names = lists.flat_map(|value| syntax::list(value.as_bytes()));
     let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
     names.filter(|name| can_be_named(name.as_str()))
-}
-
-/// Whether `TE` says `trailers`.
-pub(super) fn wants_trailers(fields: &HeaderMap) -> bool {
-    let lists = fields.get_all(TE).into_iter();
-    let mut members = lists.flat_map(|value| syntax::list(value.as_bytes()));
-    members.any(|member| member.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Whether a field must not stand in trailers (RFC 9110, section 6.5.1): those that frame, route or authenticate a

@@ -96,6 +96,12 @@ impl<'b> Fields<'b> {
         })
     }
 
+    /// The values of those of this name.
+    pub(super) fn of<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'n> {
+        self.filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
     fn name_in_connection(self, name: &str) -> bool {
         let mut connection = self.filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
         connection.any(|(_, value)| list(value).any(|m| m.eq_ignore_ascii_case(name.as_bytes())))
