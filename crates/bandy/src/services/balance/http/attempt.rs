@@ -1,6 +1,7 @@
 //! One try: a connection to a leased backend, and an exchange on it.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ::http::Version;
@@ -150,7 +151,8 @@ impl<'a> Attempt<'a> {
         }
         match http {
             Some(client::Version::Http2) => None,
-            _ => upstream::take(backend.id()).map(Way::Http1),
+            // Whoever reads from it says whom that wakes.
+            _ => upstream::take(backend.id(), Waker::noop()).map(Way::Http1),
         }
     }
 
@@ -248,10 +250,10 @@ pub(super) fn keep(backend: &Backend, deadlines: &Deadlines) -> Keep {
     }
 }
 
-/// A connection that stands to a backend that is asked in HTTP/1.1 and nothing else.
-pub(super) fn standing_http1(backend: &Backend) -> Option<Conn> {
+/// A connection that stands to a backend that is asked in HTTP/1.1 and nothing else. What comes on it wakes `waker`.
+pub(super) fn standing_http1(backend: &Backend, waker: &Waker) -> Option<Conn> {
     let is_plain = !may_be_http2(backend, backend.http());
-    is_plain.then(|| upstream::take(backend.id())).flatten()
+    is_plain.then(|| upstream::take(backend.id(), waker))?
 }
 
 /// What was heard, if it is what was asked for.

@@ -15,7 +15,7 @@ use super::log::Record;
 use super::{Chosen, First, Turn, is_idempotent, outcome};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::server::forward::{AsItCame, Forward, Forwarding, OnItsWay, Take};
-use crate::http::upstream::{Alarm, Ask, Came, Exchange, Outgoing};
+use crate::http::upstream::{Alarm, Ask, Came, End, Exchange, Outgoing};
 use crate::http::{Downstream, Method, Response, StatusCode};
 use crate::net::Tick;
 use crate::pool::options::Options;
@@ -44,9 +44,9 @@ enum Stage {
     /// No connection stood.
     Leased(Lease, Outgoing),
     NoLease(Error),
-    Failed(Lease, Failure),
-    /// The head of an answer that did not come whole, and after how long.
-    Head(Lease, Exchange, response::Parts, bool, Duration),
+    Failed(Lease, Box<Failure>),
+    /// The head of an answer that did not come whole, whether what follows is another protocol, and after how long.
+    Head(Lease, Exchange, Box<(response::Parts, bool, Duration)>),
     Over,
 }
 
@@ -78,7 +78,7 @@ impl Forward for Balance {
         let body = Outgoing::new(body, may_repeat);
         let stage = match leased {
             Err(error) => Stage::NoLease(error),
-            Ok(lease) => match standing_http1(lease.backend()) {
+            Ok(lease) => match standing_http1(lease.backend(), cx.waker()) {
                 None => Stage::Leased(lease, body),
                 Some(conn) => {
                     let asking = Asking {
@@ -102,7 +102,7 @@ impl Forward for Balance {
                     let write = |out: &mut Vec<u8>| head::write(out, &asking, length, false);
                     match exchange.begin(write, cx) {
                         Ok(()) => Stage::Asked(lease, exchange),
-                        Err(error) => Stage::Failed(lease, exchange.failed(error)),
+                        Err(error) => Stage::Failed(lease, Box::new(exchange.failed(error))),
                     }
                 }
             },
@@ -142,32 +142,38 @@ impl<'a> OnItsWay<'a> for Way<'a> {
     }
 
     fn poll(&mut self, take: &mut Take<'_>, cx: &mut Context<'_>) -> Poll<bool> {
-        let Stage::Asked(_, exchange) = &mut self.stage else {
+        let (Stage::Asked(lease, exchange), started) = (&mut self.stage, self.started) else {
             return Poll::Ready(false);
         };
-        let started = self.started;
         let mut took = |head: &ResponseHead<'_>, body: &[u8]| {
             let latency = started.elapsed();
             take(head, body);
             (head.status, body.len(), latency)
         };
-        let came = ready!(exchange.poll_came(&mut took, cx));
-        let stage = std::mem::replace(&mut self.stage, Stage::Over);
-        let Stage::Asked(lease, mut exchange) = stage else {
-            return Poll::Ready(false);
-        };
-        self.stage = match came {
+        let came = match ready!(exchange.poll_came(&mut took, cx)) {
             Ok(Came::Whole((status, len, latency))) => {
                 exchange.finish();
-                self.answered(&lease, status, len, latency);
+                lease.report(outcome(status, latency));
+                if self.balance.rules.log {
+                    self.write_down(status, len, latency);
+                }
                 return Poll::Ready(true);
             }
-            Ok(Came::Head(parts, upgrades)) => {
-                let latency = started.elapsed();
-                Stage::Head(lease, exchange, parts, upgrades, latency)
-            }
-            Err(error) => Stage::Failed(lease, exchange.failed(error)),
+            Ok(Came::Head(parts, upgrades)) => Ok((parts, upgrades, started.elapsed())),
+            Err(error) => Err(error),
         };
+        if let Stage::Asked(lease, exchange) = std::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = match came {
+                Ok((parts, upgrades, latency)) => {
+                    let head = Box::new((parts, upgrades, latency));
+                    Stage::Head(lease, exchange, head)
+                }
+                Err(error) => {
+                    let (failed, body) = exchange.failed(error);
+                    Stage::Failed(lease, Box::new((failed, body)))
+                }
+            };
+        }
         Poll::Ready(false)
     }
 
@@ -188,7 +194,8 @@ impl<'a> OnItsWay<'a> for Way<'a> {
                 began: way.began,
             };
             let first = match stage {
-                Stage::Head(lease, exchange, parts, upgrades, latency) => {
+                Stage::Head(lease, exchange, head) => {
+                    let (parts, upgrades, latency) = *head;
                     match asked_for(exchange.heard(parts, upgrades), false) {
                         Ok(heard) => {
                             let tried = Tried {
@@ -203,7 +210,7 @@ impl<'a> OnItsWay<'a> for Way<'a> {
                     }
                 }
                 Stage::Leased(lease, body) => First::Leased(lease, body),
-                Stage::Failed(lease, failure) => First::Failed(lease, failure, way.started),
+                Stage::Failed(lease, failure) => First::Failed(lease, *failure, way.started),
                 Stage::NoLease(error) => First::NoLease(error),
                 Stage::Asked(..) | Stage::Over => return Err(lost()),
             };
@@ -213,17 +220,15 @@ impl<'a> OnItsWay<'a> for Way<'a> {
 }
 
 impl Way<'_> {
-    /// What is told and written down of an answer that came whole.
-    fn answered(&self, lease: &Lease, status: StatusCode, len: usize, latency: Duration) {
-        lease.report(outcome(status, latency));
-        let (pool, rules) = (&self.balance.pool, &self.balance.rules);
-        if rules.log
-            && let Ok(parts) = parts(&self.head)
-        {
-            let mut record = Record::new(pool, &parts, &self.client, status, self.started);
-            record.backend(lease.backend(), Chosen::Strategy, 0, None, latency);
-            record.ended(&crate::http::upstream::End::Whole, len as u64);
-        }
+    /// Writes down what an answer was that came whole.
+    fn write_down(&self, status: StatusCode, len: usize, latency: Duration) {
+        let (Stage::Asked(lease, _), Ok(parts)) = (&self.stage, parts(&self.head)) else {
+            return;
+        };
+        let (pool, client) = (&self.balance.pool, &self.client);
+        let mut record = Record::new(pool, &parts, client, status, self.started);
+        record.backend(lease.backend(), Chosen::Strategy, 0, None, latency);
+        record.ended(&End::Whole, len as u64);
     }
 }
 
@@ -246,4 +251,15 @@ fn parts(head: &Bytes) -> Result<request::Parts> {
 /// What does not happen: a request of which something is missing.
 fn lost() -> Error {
     Error::new(Kind::Other, Side::Local, "passing a request on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_passed_on_is_small() {
+        // Each allocates this: allocators have what is up to 1 KiB at hand.
+        assert!(size_of::<Way<'_>>() <= 1024, "{}", size_of::<Way<'_>>());
+    }
 }
