@@ -148,11 +148,6 @@ impl Pool {
         self.roster.load().options.clone()
     }
 
-    /// Asks what it was told, without a hold on it.
-    pub(crate) fn told<R>(&self, ask: impl FnOnce(&Options) -> R) -> R {
-        ask(&self.roster.load().options)
-    }
-
     /// How often may be tried again.
     pub fn budget(&self) -> &Budget {
         &self.budget

@@ -109,7 +109,7 @@ impl Line {
         limits: &HttpLimits,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Next>> {
-        let mut came = self.wire.input.split().freeze();
+        let mut came = std::mem::take(&mut self.wire.input).freeze();
         loop {
             if !came.is_empty() {
                 if let Some(times) = &mut self.times

@@ -44,6 +44,8 @@ pub(crate) struct Exchange {
     decoder: Option<BodyDecoder>,
     keep_alive: bool,
     alarm: Alarm,
+    /// What comes on the connection wakes this task already, and nothing had come when it was taken.
+    is_watched: bool,
     times: Times,
     /// How long the answer may take once all of the request is sent.
     allowed: Option<Duration>,
@@ -88,6 +90,7 @@ impl Exchange {
         times: Times,
     ) -> Exchange {
         let bounds = Bounds::default();
+        let body_is_sent = !body.is_nothing();
         Exchange {
             conn: Some(conn),
             keep,
@@ -103,8 +106,12 @@ impl Exchange {
             decoder: None,
             keep_alive: false,
             alarm,
+            is_watched: false,
             times,
-            allowed: times.head_by.map(Tick::remaining),
+            allowed: match body_is_sent {
+                true => times.head_by.map(Tick::remaining),
+                false => None,
+            },
             moved: 0,
             stall: None,
         }
@@ -138,6 +145,12 @@ impl Exchange {
             Some(conn) => self.sending.begin(conn, &mut self.body, head, cx),
             None => Ok(()),
         }
+    }
+
+    /// The same, on a connection that was taken to wake this task.
+    pub(crate) fn watched(mut self) -> Exchange {
+        self.is_watched = true;
+        self
     }
 
     /// Once it is begun: goes on until the answer's head is there. `take` is given an answer that came whole, where it
@@ -191,6 +204,9 @@ impl Exchange {
     ) -> Poll<Result<T>> {
         loop {
             self.poll_send(cx)?;
+            if std::mem::take(&mut self.is_watched) && self.sending.is_done() {
+                break;
+            }
             match self.poll_read_head(take, cx) {
                 Poll::Ready(Ok(Some(taken))) => return Poll::Ready(Ok(taken)),
                 Poll::Ready(Ok(None)) => {}

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{FieldSet, Framing, Length, is_forbidden_trailer, is_hop_by_hop};
+use super::fields::is_for_one_hop;
+use super::{FieldSet, Framing, Length, is_forbidden_trailer};
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +92,7 @@ pub fn write_request_head_with(
     (method, target): (&str, &str),
     fields: &impl FieldSet,
     (length, connection): (Length, Connection),
-    passes: impl Fn(&str) -> bool,
+    passes: impl Fn(&[u8]) -> bool,
     more: impl FnOnce(&mut Vec<u8>),
 ) {
     out.extend_from_slice(method.as_bytes());
@@ -101,10 +102,10 @@ pub fn write_request_head_with(
     let upgrades = connection == Connection::Upgrade && fields.has_upgrade();
     let wants_trailers = fields.wants_trailers();
     // First, as RFC 9110 (section 7.2) asks.
-    if let Some(host) = fields.host().filter(|_| passes("host")) {
+    if let Some(host) = fields.host().filter(|_| passes(b"host")) {
         write_field(out, b"host", host);
     }
-    let passes = |name: &str| !name.eq_ignore_ascii_case("host") && passes(name);
+    let passes = |name: &[u8]| !name.eq_ignore_ascii_case(b"host") && passes(name);
     write_fields(out, fields, upgrades, passes);
     more(out);
     if wants_trailers {
@@ -166,21 +167,21 @@ fn write_fields<F: FieldSet>(
     out: &mut Vec<u8>,
     fields: &F,
     upgrades: bool,
-    passes: impl Fn(&str) -> bool,
+    passes: impl Fn(&[u8]) -> bool,
 ) {
     let names_fields = fields.names_fields();
     for (name, value) in fields.lines() {
         let is_written = match name.len() {
-            7 if name.eq_ignore_ascii_case("upgrade") => upgrades,
-            14 if name.eq_ignore_ascii_case("content-length") => false,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => upgrades,
+            14 if name.eq_ignore_ascii_case(b"content-length") => false,
             _ => {
                 let is_named = names_fields && fields.is_named(name);
-                !is_hop_by_hop(name) && !is_named && passes(name)
+                !is_for_one_hop(name) && !is_named && passes(name)
             }
         };
         if is_written {
             let at = out.len();
-            write_field(out, name.as_bytes(), value);
+            write_field(out, name, value);
             if !F::IS_LOWER
                 && let Some(written) = out.get_mut(at..at + name.len())
             {

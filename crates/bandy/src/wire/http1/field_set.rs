@@ -12,7 +12,7 @@ pub trait FieldSet {
     const IS_LOWER: bool;
 
     /// All of them, names in any case.
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])>;
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
 
     /// The values of those with this name, which is in lower case.
     fn values<'s>(&'s self, name: &'s HeaderName) -> impl Iterator<Item = &'s [u8]>;
@@ -34,9 +34,9 @@ pub trait FieldSet {
     }
 
     /// Whether Connection names this field, where it can.
-    fn is_named(&self, name: &str) -> bool {
+    fn is_named(&self, name: &[u8]) -> bool {
         let mut options = self.values(&CONNECTION).flat_map(syntax::list);
-        can_be_named(name) && options.any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
+        can_be_named(name) && options.any(|option| option.eq_ignore_ascii_case(name))
     }
 
     /// Whether `TE` says `trailers`.
@@ -69,9 +69,9 @@ pub(super) fn is_connection_option(option: &[u8]) -> bool {
 impl FieldSet for HeaderMap {
     const IS_LOWER: bool = true;
 
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
     }
 
     fn values<'s>(&'s self, name: &'s HeaderName) -> impl Iterator<Item = &'s [u8]> {
@@ -86,12 +86,12 @@ impl FieldSet for HeaderMap {
 impl FieldSet for RequestHead<'_> {
     const IS_LOWER: bool = false;
 
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields()
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields().lines()
     }
 
     fn values<'s>(&'s self, name: &'s HeaderName) -> impl Iterator<Item = &'s [u8]> {
-        self.fields().of(name.as_str())
+        self.fields().of(name.as_str().as_bytes())
     }
 
     fn host(&self) -> Option<&[u8]> {
@@ -110,12 +110,12 @@ impl FieldSet for RequestHead<'_> {
 impl FieldSet for ResponseHead<'_> {
     const IS_LOWER: bool = false;
 
-    fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields()
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields().lines()
     }
 
     fn values<'s>(&'s self, name: &'s HeaderName) -> impl Iterator<Item = &'s [u8]> {
-        self.fields().of(name.as_str())
+        self.fields().of(name.as_str().as_bytes())
     }
 
     fn names_fields(&self) -> bool {

@@ -9,7 +9,11 @@ use super::{FieldSet as _, syntax};
 ///
 /// `TE` is one, though `TE: trailers` may be said anew to the next hop.
 pub fn is_hop_by_hop(name: &str) -> bool {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    is_for_one_hop(name.as_bytes())
+}
+
+pub(super) fn is_for_one_hop(name: &[u8]) -> bool {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     // Every field of every head comes by here, and most have a length that none of these has.
     match name.len() {
         2 => is("te"),
@@ -40,10 +44,10 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
 
 /// Whether Connection can make a field one for one hop. Without these a message would mean something else, which a peer
 /// that names them may want.
-pub(super) fn can_be_named(name: &str) -> bool {
+pub(super) fn can_be_named(name: &[u8]) -> bool {
     ![HOST, CONTENT_LENGTH]
         .iter()
-        .any(|n| n.as_str().eq_ignore_ascii_case(name))
+        .any(|n| n.as_str().as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// The fields that Connection names, but for those that it cannot take away.
@@ -51,7 +55,7 @@ fn named_by_connection(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let lists = fields.get_all(CONNECTION).into_iter();
     let names = lists.flat_map(|value| syntax::list(value.as_bytes()));
     let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-    names.filter(|name| can_be_named(name.as_str()))
+    names.filter(|name| can_be_named(name.as_str().as_bytes()))
 }
 
 /// Whether a field must not stand in trailers (RFC 9110, section 6.5.1): those that frame, route or authenticate a

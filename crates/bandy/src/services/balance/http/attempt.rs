@@ -251,8 +251,12 @@ pub(super) fn keep(backend: &Backend, deadlines: &Deadlines) -> Keep {
 }
 
 /// A connection that stands to a backend that is asked in HTTP/1.1 and nothing else. What comes on it wakes `waker`.
-pub(super) fn standing_http1(backend: &Backend, waker: &Waker) -> Option<Conn> {
-    let is_plain = !may_be_http2(backend, backend.http());
+pub(super) fn standing_http1(
+    backend: &Backend,
+    http: Option<client::Version>,
+    waker: &Waker,
+) -> Option<Conn> {
+    let is_plain = !may_be_http2(backend, http);
     is_plain.then(|| upstream::take(backend.id(), waker))?
 }
 

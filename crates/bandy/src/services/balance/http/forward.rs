@@ -62,23 +62,23 @@ impl Forward for Balance {
             downstream,
         } = came;
         let target = head.path_and_query()?;
-        let (deadlines, by_ip) = self.pool.told(|told| {
+        let (leased, (client, deadlines, http)) = self.pool.try_lease_as_told(|told| {
             let by_ip = by_ip(told)?;
-            Some((told.deadlines.clone(), by_ip))
+            let client = Client::of(head, Some(downstream), &self.rules);
+            let wanted = Wanted {
+                key: client.ip.filter(|_| by_ip).map(Key::of_ip),
+                ..Wanted::default()
+            };
+            Some((wanted, (client, told.deadlines.clone(), told.http)))
         })?;
-        let client = Client::of(head, Some(downstream), &self.rules);
-        let wanted = Wanted {
-            key: client.ip.filter(|_| by_ip).map(Key::of_ip),
-            ..Wanted::default()
-        };
-        let leased = self.pool.try_lease(wanted).transpose()?;
+        let leased = leased.transpose()?;
         self.pool.budget().deposit();
         let (started, began) = (Instant::now(), Tick::now());
         let may_repeat = is_repeatable(head);
         let body = Outgoing::new(body, may_repeat);
         let stage = match leased {
             Err(error) => Stage::NoLease(error),
-            Ok(lease) => match standing_http1(lease.backend(), cx.waker()) {
+            Ok(lease) => match standing_http1(lease.backend(), http, cx.waker()) {
                 None => Stage::Leased(lease, body),
                 Some(conn) => {
                     let asking = Asking {
@@ -98,7 +98,8 @@ impl Forward for Balance {
                     let times = attempt::times(&deadlines, began);
                     let alarm = Alarm::new(Some(downstream), true);
                     let length = body.length();
-                    let mut exchange = Exchange::new(conn, keep, ask, body, alarm, times);
+                    let exchange = Exchange::new(conn, keep, ask, body, alarm, times);
+                    let mut exchange = exchange.watched();
                     let write = |out: &mut Vec<u8>| head::write(out, &asking, length, false);
                     match exchange.begin(write, cx) {
                         Ok(()) => Stage::Asked(lease, exchange),

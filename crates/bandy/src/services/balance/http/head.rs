@@ -175,16 +175,16 @@ pub(super) fn write(
         asking.fields,
         (length, connection),
         |name| match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => !sets_host,
-            6 if name.eq_ignore_ascii_case("expect") => expects_continue,
+            4 if name.eq_ignore_ascii_case(b"host") => !sets_host,
+            6 if name.eq_ignore_ascii_case(b"expect") => expects_continue,
             _ => !is_said_anew(name, asking.client, asking.rules),
         },
         |out| said_beside(out, asking),
     );
 }
 
-fn is_said_anew(name: &str, client: &Client, rules: &Rules) -> bool {
-    let is = |other: &HeaderName| name.eq_ignore_ascii_case(other.as_str());
+fn is_said_anew(name: &[u8], client: &Client, rules: &Rules) -> bool {
+    let is = |other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes());
     match name.len() {
         9 => (!client.is_trusted || rules.forwarded) && is(&header::FORWARDED),
         12 => client.id.is_some() && is(&REQUEST_ID),
@@ -325,7 +325,7 @@ pub(super) fn absolute(turn: &Turn<'_>, is_secure: bool) -> Result<::http::Reque
         &REQUEST_ID,
         &header::FORWARDED,
     ] {
-        if is_said_anew(name.as_str(), &turn.client, turn.rules) {
+        if is_said_anew(name.as_str().as_bytes(), &turn.client, turn.rules) {
             fields.remove(name);
         }
     }
