@@ -18,7 +18,10 @@ fn passed(rules: Rules, ask: &str) -> String {
     let mut lines: Vec<_> = head.lines().zip(again.lines()).collect();
     // Each has its own.
     lines.retain(|(line, _)| !line.starts_with("x-request-id: "));
-    assert!(lines.iter().all(|(one, other)| one == other), "{head}{again}");
+    assert!(
+        lines.iter().all(|(one, other)| one == other),
+        "{head}{again}"
+    );
     head
 }
 

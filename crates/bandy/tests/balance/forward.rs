@@ -178,7 +178,10 @@ fn who_wants_to_go_is_let_go() {
     client.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
     assert_eq!(field(&backend.serve("bye"), "connection"), None);
     let (head, body) = client.hear();
-    assert_eq!((field(&head, "connection"), body.as_str()), (Some("close"), "bye"));
+    assert_eq!(
+        (field(&head, "connection"), body.as_str()),
+        (Some("close"), "bye")
+    );
     client.closed();
 }
 

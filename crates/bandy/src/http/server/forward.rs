@@ -21,8 +21,11 @@ use crate::wire::http1::{self, Length, RequestHead, ResponseHead};
 /// A service that passes requests on as they came.
 pub(crate) trait Forward: fmt::Debug + Send + Sync + 'static {
     /// Begins to pass a request on. `None`: nothing has happened, and the service is to be called with it.
-    fn forward<'a>(&'a self, came: AsItCame<'_, '_>, cx: &mut Context<'_>)
-    -> Option<Forwarding<'a>>;
+    fn forward<'a>(
+        &'a self,
+        came: AsItCame<'_, '_>,
+        cx: &mut Context<'_>,
+    ) -> Option<Forwarding<'a>>;
 }
 
 /// A request as it came, with all of its body.
@@ -90,7 +93,9 @@ impl Line {
     ) -> Option<(Passing<'a>, usize)> {
         let body = match head.length {
             Length::None | Length::Known(0) => &[],
-            Length::Known(len) if len <= limits.body_bytes => rest.get(..usize::try_from(len).ok()?)?,
+            Length::Known(len) if len <= limits.body_bytes => {
+                rest.get(..usize::try_from(len).ok()?)?
+            }
             _ => return None,
         };
         let is_plain = !head.upgrades && head.path_and_query().is_some() && !self.tells_times();

@@ -250,8 +250,7 @@ impl Line {
 
     pub(super) fn downstream(&mut self) -> &Downstream {
         let conn = &self.wire.conn;
-        self.downstream
-            .get_or_insert_with(|| Downstream::new(conn))
+        self.downstream.get_or_insert_with(|| Downstream::new(conn))
     }
 
     /// Whether times of its requests were asked for.
@@ -358,7 +357,12 @@ impl Line {
     }
 
     /// After a response: what becomes of the connection, and who hears of a failure.
-    pub(super) fn settle(&mut self, is_kept: bool, failure: Option<Error>, limits: &HttpLimits) -> After {
+    pub(super) fn settle(
+        &mut self,
+        is_kept: bool,
+        failure: Option<Error>,
+        limits: &HttpLimits,
+    ) -> After {
         match failure {
             // What the client did wrong is its connection's affair; anything else is the server's, and one request's.
             Some(e) if e.side() == Side::Downstream && !is_kept => return After::Fail(e),

@@ -20,9 +20,9 @@ mod wire;
 
 use std::sync::{Arc, OnceLock};
 
+use forward::Forward;
 pub(crate) use h2_body::H2Body;
 pub use incoming::Incoming;
-use forward::Forward;
 use serving::{Begin, serve};
 
 use crate::error::Result;
@@ -109,11 +109,7 @@ impl<S: Service<Request, Out = Response>> Http<S> {
 
     /// Has requests that can be passed on as they came by this, which answers as the service does.
     pub(crate) fn forward(self, forward: Arc<dyn Forward>) -> Http<S> {
-        Http::of(
-            self.0.service.clone(),
-            self.0.limits.clone(),
-            Some(forward),
-        )
+        Http::of(self.0.service.clone(), self.0.limits.clone(), Some(forward))
     }
 
     /// Has another service answer from now on, also on connections that stand: what has begun is finished as it began,

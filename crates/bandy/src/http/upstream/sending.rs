@@ -96,9 +96,7 @@ impl Sending {
         // One piece is the cheaper call.
         let written = match body.is_empty() {
             true => conn_to.poll_write(cx, out),
-            false => {
-                conn_to.poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(body)])
-            }
+            false => conn_to.poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(body)]),
         };
         match written {
             Poll::Ready(Ok(written @ 1..)) => {

@@ -118,10 +118,7 @@ impl Turn<'_> {
     }
 
     /// Asks backends until one answers, or no more may be asked.
-    async fn tries(
-        &self,
-        first: First,
-    ) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
+    async fn tries(&self, first: First) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
         let (mut body, mut leased, mut failed) = match first {
             First::Try(body) => (body, None, None),
             First::Leased(lease, body) => (body, Some(lease), None),

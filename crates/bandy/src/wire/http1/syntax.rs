@@ -90,8 +90,9 @@ impl<'b> Fields<'b> {
     ) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
         let all = looks.then(|| self.clone());
         self.filter(move |(name, _)| {
-            let is_named =
-                |all: &Fields<'_>| can_be_named(name.as_bytes()) && all.clone().name_in_connection(name);
+            let is_named = |all: &Fields<'_>| {
+                can_be_named(name.as_bytes()) && all.clone().name_in_connection(name)
+            };
             !is_hop_by_hop(name) && !all.as_ref().is_some_and(is_named)
         })
     }

@@ -241,7 +241,8 @@ fn parts(head: &Bytes) -> Result<request::Parts> {
         fields: usize::MAX,
     };
     let parsed = parse_request(head, &bounds);
-    let parsed = parsed.and_then(|parsed| parsed.map(|(parsed, _)| parsed.to_parts(head)).transpose());
+    let parsed =
+        parsed.and_then(|parsed| parsed.map(|(parsed, _)| parsed.to_parts(head)).transpose());
     match parsed {
         Ok(Some(parts)) => Ok(parts),
         Ok(None) => Err(lost()),

@@ -9,9 +9,7 @@ use ::http::request;
 use super::{Rules, Turn};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Downstream, HeaderMap, HeaderName, HeaderValue, header};
-use crate::wire::http1::{
-    Connection, FieldSet, Length, strip_hop_by_hop, write_request_head_with,
-};
+use crate::wire::http1::{Connection, FieldSet, Length, strip_hop_by_hop, write_request_head_with};
 
 /// Who asks, as far as can be believed.
 #[derive(Debug, Clone)]
