@@ -5,14 +5,14 @@ use bandy::limits::HttpLimits;
 use super::*;
 
 /// A client and a backend, between which a request was passed on before, so that a connection stands.
-fn standing(stage: &Stage, far: &Far, rules: Rules) -> (Raw, Raw) {
-    let (server, _) = balancer(stage, pool([far]), rules);
+fn standing(stage: &Stage, far: &Far) -> (Running, Raw, Raw) {
+    let server = before(stage, pool([far]));
     let mut client = Raw::to(&server);
     client.say(GET);
     let mut backend = far.accept();
     backend.serve("first");
     assert_eq!(client.hear().1, "first");
-    (client, backend)
+    (server, client, backend)
 }
 
 /// The next request on the same two connections.
@@ -26,7 +26,7 @@ fn still_stands(client: &mut Raw, backend: &mut Raw) {
 #[test]
 fn heads_are_what_they_are_on_the_other_way() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     client.say("GET http://B.test/a%2Fb?c HTTP/1.1\r\nHOST: a.test\r\nX-One:  1 \r\nx-two:\r\nExpect: 100-continue\r\n\r\n");
     let head = backend.head();
     let (lines, rest) = head
@@ -50,7 +50,7 @@ fn heads_are_what_they_are_on_the_other_way() {
 #[test]
 fn what_asks_for_the_servers_own_times_goes_no_further() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     client.say("GET / HTTP/1.1\r\nHost: a.test\r\nBandy-Timing: 1\r\n\r\n");
     assert_eq!(field(&backend.head(), "bandy-timing"), None);
     backend.say(ok(""));
@@ -61,7 +61,7 @@ fn what_asks_for_the_servers_own_times_goes_no_further() {
 #[test]
 fn a_body_that_is_whole_goes_along() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     // And what is behind it is the next request.
     client.say(post("hello") + GET);
     let (head, body) = backend.hear();
@@ -79,7 +79,7 @@ fn a_body_that_is_whole_goes_along() {
 #[test]
 fn an_answer_means_the_same_however_it_is_cut() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     let answer = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-One: 1\r\nContent-Length: 5\r\n\r\nhello";
     for cut in [1, 30, 44, 60, 80, answer.len() - 5, answer.len() - 1] {
         client.say(GET);
@@ -99,7 +99,7 @@ fn an_answer_means_the_same_however_it_is_cut() {
 #[test]
 fn what_has_no_body_has_none() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     client.say("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     backend.head();
     backend.say("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n");
@@ -118,7 +118,7 @@ fn what_has_no_body_has_none() {
 #[test]
 fn a_backend_that_closes_does_not_close_the_client() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast";
     client.say(GET);
     backend.head();
@@ -142,7 +142,7 @@ fn a_backend_that_closes_does_not_close_the_client() {
 #[test]
 fn what_cannot_be_understood_is_502_and_the_connection_gone() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     let wrongs = [
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
@@ -164,7 +164,7 @@ fn what_cannot_be_understood_is_502_and_the_connection_gone() {
 #[test]
 fn a_client_that_leaves_is_not_answered_for() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     client.say(GET);
     backend.head();
     raw::reset(client.0.into_inner());
@@ -174,7 +174,7 @@ fn a_client_that_leaves_is_not_answered_for() {
 #[test]
 fn who_wants_to_go_is_let_go() {
     let (stage, far) = (Stage::new(), Far::new());
-    let (mut client, mut backend) = standing(&stage, &far, Rules::default());
+    let (_server, mut client, mut backend) = standing(&stage, &far);
     client.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
     assert_eq!(field(&backend.serve("bye"), "connection"), None);
     let (head, body) = client.hear();

@@ -28,7 +28,6 @@ use crate::http::{Downstream, Method, Problem, Request, Response, StatusCode, Sw
 use crate::net::Tick;
 use crate::pool::{Backend, Lease, Options, Outcome, Pool, Wanted};
 use crate::service::Service;
-use crate::wire::http1::strip_hop_by_hop;
 
 impl Service<Request> for Balance {
     type Out = Response;
@@ -95,7 +94,7 @@ enum First {
     /// Of the one that is leased.
     Leased(Lease, Outgoing),
     /// With a try on a connection that stood, which began then and failed.
-    Failed(Lease, attempt::Failure, Instant),
+    Failed(Lease, Box<attempt::Failure>, Instant),
     NoLease(Error),
 }
 
@@ -159,7 +158,8 @@ impl Turn<'_> {
             let backend = lease.backend().clone();
             let attempt = Attempt::new(self, lease);
             let failed = match (failed.take(), self.options.hedge) {
-                (Some((failure, began)), _) => match attempt.go_on(failure, began).await {
+                (Some((failure, began)), _) => match Box::pin(attempt.go_on(*failure, began)).await
+                {
                     Ok(tried) => return Ok((tried, chosen, retries)),
                     Err(failed) => failed,
                 },
@@ -266,11 +266,7 @@ impl Turn<'_> {
                 response
             }
             Heard::Answer(mut answer) => {
-                let fields = answer.headers_mut();
-                // That the backend closes its connection is not the client's affair.
-                if fields.contains_key(crate::http::header::CONNECTION) {
-                    strip_hop_by_hop(fields);
-                }
+                head::forget_connection(answer.headers_mut());
                 ended(answer.body_mut(), lease, record);
                 answer
             }

@@ -207,11 +207,11 @@ impl<'a> OnItsWay<'a> for Way<'a> {
                             };
                             return Ok(turn.answer(tried, Chosen::Strategy, 0));
                         }
-                        Err(failure) => First::Failed(lease, failure, way.started),
+                        Err(failure) => First::Failed(lease, Box::new(failure), way.started),
                     }
                 }
                 Stage::Leased(lease, body) => First::Leased(lease, body),
-                Stage::Failed(lease, failure) => First::Failed(lease, *failure, way.started),
+                Stage::Failed(lease, failure) => First::Failed(lease, failure, way.started),
                 Stage::NoLease(error) => First::NoLease(error),
                 Stage::Asked(..) | Stage::Over => return Err(lost()),
             };

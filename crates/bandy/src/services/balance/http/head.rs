@@ -294,6 +294,20 @@ fn write_hex(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits);
 }
 
+/// Takes out of an answer what it says of the backend's connection: that this is closed is not the client's affair.
+/// Upgrade stays, for those who may write it.
+pub(super) fn forget_connection(fields: &mut HeaderMap) {
+    if !FieldSet::names_fields(fields) {
+        fields.remove(header::CONNECTION);
+        return;
+    }
+    let upgrades: Vec<HeaderValue> = fields.get_all(header::UPGRADE).iter().cloned().collect();
+    strip_hop_by_hop(fields);
+    for upgrade in upgrades {
+        fields.append(header::UPGRADE, upgrade);
+    }
+}
+
 /// The request as HTTP/2 has it: its host in the URI, nothing of one hop.
 pub(super) fn absolute(turn: &Turn<'_>, is_secure: bool) -> Result<::http::Request<()>> {
     let parts = &turn.parts;
