@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::backend::Backend;
 use super::health::Fault;
 use super::roster::Roster;
-use super::{Key, Pool};
+use super::{Key, Options, Pool};
 use crate::error::{Error, Kind, Result, Side};
 
 /// What is wanted of a pool.
@@ -97,11 +97,24 @@ impl Pool {
     /// # Errors
     /// With no backend ready.
     pub fn try_lease(&self, wanted: Wanted<'_>) -> Result<Option<Lease>> {
+        self.pick_now(&self.roster(), wanted)
+    }
+
+    /// As [`Pool::try_lease`], where it hangs on what the pool was told what is wanted; `None` where `ask` says so.
+    pub(crate) fn try_lease_as_told<'w, R>(
+        &self,
+        ask: impl FnOnce(&Options) -> Option<(Wanted<'w>, R)>,
+    ) -> Option<(Result<Option<Lease>>, R)> {
         let roster = self.roster();
+        let (wanted, told) = ask(&roster.options)?;
+        Some((self.pick_now(&roster, wanted), told))
+    }
+
+    fn pick_now(&self, roster: &Roster, wanted: Wanted<'_>) -> Result<Option<Lease>> {
         // What is free now is theirs who wait.
         match self.has_queue() && !roster.ready.is_empty() {
             true => Ok(None),
-            false => self.pick(&roster, wanted),
+            false => self.pick(roster, wanted),
         }
     }
 

@@ -83,7 +83,14 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
         }
     };
     let lift = |requests| Http::new(requests).limits(needs.limits.http.clone());
-    let requests = requests.map(lift);
+    let requests = match (requests.map(lift), answers) {
+        // What is nothing but passed on needs no request to be made of it.
+        (Some(http), Answers::Service(Spec::Balance(options))) => {
+            let balance = balance::Balance::new(options, needs)?;
+            Some(http.forward(Arc::new(balance)))
+        }
+        (requests, _) => requests,
+    };
     let service = BoxService::new(Standing {
         name: answers.name(),
         conns,

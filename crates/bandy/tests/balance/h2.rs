@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use bandy::http::Http;
 use bandy::http::client::{Connection, Version};
 use bandy::http::{Body, HeaderMap, HeaderValue, Request, Response};
 use bandy::net::Conn;

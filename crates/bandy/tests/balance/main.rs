@@ -3,6 +3,7 @@
 mod bodies;
 mod chaos;
 mod fields;
+mod forward;
 mod gate;
 mod h2;
 mod retries;
@@ -14,7 +15,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use bandy::endpoint::{Endpoint, Scheme};
-use bandy::http::Http;
 use bandy::pool::{Options, Pool};
 use bandy::server::Running;
 use bandy::services::balance::Balance;
@@ -148,7 +148,7 @@ fn pool<'a>(fars: impl IntoIterator<Item = &'a Far>) -> Options {
 /// A balancer in front of a pool, and the pool.
 fn balancer(stage: &Stage, options: Options, rules: Rules) -> (Running, Arc<Pool>) {
     let pool = Pool::new(options).expect("a pool");
-    let service = Http::new(Balance::of(pool.clone()).rules(rules));
+    let service = Balance::of(pool.clone()).rules(rules).http();
     // Sequentially nothing shares a loop, and `async` may put each connection on another.
     let server = Server::new(service).model(Model::Async);
     (stage.start(server, &[Scheme::Http]), pool)

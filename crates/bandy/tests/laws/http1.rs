@@ -159,6 +159,15 @@ fn in_chunks<T>(
     Ok(None)
 }
 
+/// The lines of a head that was written, the first one first. A map puts the values of one name together.
+fn lines(head: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<_> = head.split(|&byte| byte == b'\n').collect();
+    if let Some(fields) = lines.get_mut(1..) {
+        fields.sort_unstable();
+    }
+    lines
+}
+
 /// Bytes that are nearly a head: lines that are right, lines that are not, and now and then anything.
 fn nearly(first: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let right = vec![
@@ -169,6 +178,8 @@ fn nearly(first: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
         "Connection: upgrade",
         "Upgrade: websocket",
         "Expect: 100-continue",
+        "TE: gzip, trailers",
+        "DATE: now",
         "X: y",
     ];
     let wrong = vec![
@@ -309,6 +320,37 @@ proptest! {
         prop_assert_eq!(&response_in(&cut(&bytes, &cuts), asked), &whole);
         let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
         prop_assert_eq!(&response_in(&bytewise, asked), &whole);
+    }
+
+    /// What is passed on is the same, whether a map was made of it or not.
+    #[test]
+    fn a_request_is_written_from_its_bytes_as_from_a_map(bytes in nearly(REQUEST_LINES), upgrades in any::<bool>()) {
+        let Ok(Some((head, end))) = parse_request(&bytes, &BOUNDS) else {
+            return Ok(());
+        };
+        let Ok(parts) = head.to_parts(&Bytes::copy_from_slice(&bytes[..end])) else {
+            return Ok(());
+        };
+        let connection = if upgrades { Connection::Upgrade } else { Connection::KeepAlive };
+        let (mut from_bytes, mut from_map) = (Vec::new(), Vec::new());
+        write_request_head(&mut from_bytes, head.method, "/", &head, head.length, connection);
+        write_request_head(&mut from_map, head.method, "/", &parts.headers, head.length, connection);
+        prop_assert_eq!(lines(&from_bytes), lines(&from_map));
+    }
+
+    #[test]
+    fn so_is_a_response(bytes in nearly(STATUS_LINES), asked in asked(), keep_alive in any::<bool>()) {
+        let Ok(Some((head, end))) = parse_response(&bytes, &BOUNDS, asked) else {
+            return Ok(());
+        };
+        let parts = head.to_parts(&Bytes::copy_from_slice(&bytes[..end]));
+        let parts = parts.expect("what passes has a place");
+        let framing = Framing::new(asked, head.version, head.status, head.length, keep_alive);
+        let (mut from_bytes, mut from_map) = (Vec::new(), Vec::new());
+        let date = Some(&b"Sun, 06 Nov 1994 08:49:37 GMT"[..]);
+        write_response_head(&mut from_bytes, head.status, &head, &framing, date);
+        write_response_head(&mut from_map, head.status, &parts.headers, &framing, date);
+        prop_assert_eq!(lines(&from_bytes), lines(&from_map));
     }
 
     /// What passes the gate has one host, one length, and a place in the types of `http`.

@@ -36,6 +36,16 @@ impl<'a> Caught<'a> {
     }
 }
 
+impl<'a> Caught<'a> {
+    /// A call that was made.
+    pub(super) fn of(call: Answer<'a, Response>) -> Caught<'a> {
+        Caught {
+            call: Some(call),
+            times: None,
+        }
+    }
+}
+
 impl Future for Caught<'_> {
     type Output = Result<Response>;
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use super::calling::{After101, final_or_switch};
+use super::forward::{Forward, Passing};
 use super::incoming::incoming;
 use super::reply::{Begun, Terms, begin, reply};
 use super::times::{self, Times};
@@ -43,6 +44,8 @@ pub(super) struct Line {
 )]
 pub(super) enum Next {
     Request(Received),
+    /// One that is passed on as it came.
+    Passing,
     Http2,
     /// The client is done, or nothing more is taken from it.
     End,
@@ -98,13 +101,15 @@ impl Line {
         };
     }
 
-    /// The next request.
-    pub(super) fn poll_next(
+    /// The next request. One that `forward` passes on comes into `passing`.
+    pub(super) fn poll_next<'a>(
         &mut self,
+        forward: Option<&'a dyn Forward>,
+        passing: &mut Option<Passing<'a>>,
         limits: &HttpLimits,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Next>> {
-        let mut came = self.wire.input.split().freeze();
+        let mut came = std::mem::take(&mut self.wire.input).freeze();
         loop {
             if !came.is_empty() {
                 if let Some(times) = &mut self.times
@@ -115,7 +120,7 @@ impl Line {
                 if !std::mem::replace(&mut self.is_begun, true) && self.served > 0 {
                     self.deadline = Some(Tick::after(limits.head));
                 }
-                if let Some(next) = self.take_head(came, limits) {
+                if let Some(next) = self.take_head(came, (forward, passing), limits, cx) {
                     return Poll::Ready(Ok(next));
                 }
             }
@@ -150,7 +155,13 @@ impl Line {
     }
 
     /// Takes a head from what came, if there is a whole one. What is left waits in the input.
-    fn take_head(&mut self, came: Bytes, limits: &HttpLimits) -> Option<Next> {
+    fn take_head<'a>(
+        &mut self,
+        came: Bytes,
+        (forward, passing): (Option<&'a dyn Forward>, &mut Option<Passing<'a>>),
+        limits: &HttpLimits,
+        cx: &mut Context<'_>,
+    ) -> Option<Next> {
         if self.may_be_h2
             && self.served == 0
             && came.starts_with(&PREFACE[..PREFACE.len().min(came.len())])
@@ -172,6 +183,15 @@ impl Line {
                 return None;
             }
         };
+        let rest = came.get(len..).unwrap_or_default();
+        let passed = forward.and_then(|it| self.forward(it, &head, rest, limits, cx));
+        if let Some((on_its_way, taken)) = passed {
+            if taken < rest.len() {
+                self.wire.keep(came.slice(len + taken..));
+            }
+            *passing = Some(on_its_way.of(came, len));
+            return Some(Next::Passing);
+        }
         let parts = match head.to_parts(&came.slice(..len)) {
             Ok(parts) => parts,
             Err(reject) => return Some(Next::Rejected(reject)),
@@ -202,10 +222,7 @@ impl Line {
             expects_continue,
             rest,
         } = received;
-        self.served += 1;
-        if self.served == limits.requests {
-            asked.keep_alive = false;
-        }
+        asked.keep_alive &= self.count_request(limits);
         self.wire.conn.wake_at(None);
         if let Some(problem) = refusal(asked, length, limits) {
             asked.keep_alive = false;
@@ -218,14 +235,27 @@ impl Line {
         if let Some(times) = &mut self.times {
             times.calls(&mut request);
         }
-        let downstream = self
-            .downstream
-            .get_or_insert_with(|| Downstream::new(&self.wire.conn));
-        let downstream = downstream.clone();
+        let downstream = self.downstream().clone();
         let mut upload = None;
         let body = self.body(length, rest, expects_continue, &mut upload, limits);
         *request.body_mut() = body.that_came_over(downstream);
         (asked, Ok((request, upload)))
+    }
+
+    /// Counts a request. Whether another may follow.
+    pub(super) fn count_request(&mut self, limits: &HttpLimits) -> bool {
+        self.served += 1;
+        self.served != limits.requests
+    }
+
+    pub(super) fn downstream(&mut self) -> &Downstream {
+        let conn = &self.wire.conn;
+        self.downstream.get_or_insert_with(|| Downstream::new(conn))
+    }
+
+    /// Whether times of its requests were asked for.
+    pub(super) fn tells_times(&self) -> bool {
+        self.times.is_some()
     }
 
     /// Sends what a service answered at once. What has to be waited for comes back: an answer that is begun, or that is
@@ -327,7 +357,12 @@ impl Line {
     }
 
     /// After a response: what becomes of the connection, and who hears of a failure.
-    fn settle(&mut self, is_kept: bool, failure: Option<Error>, limits: &HttpLimits) -> After {
+    pub(super) fn settle(
+        &mut self,
+        is_kept: bool,
+        failure: Option<Error>,
+        limits: &HttpLimits,
+    ) -> After {
         match failure {
             // What the client did wrong is its connection's affair; anything else is the server's, and one request's.
             Some(e) if e.side() == Side::Downstream && !is_kept => return After::Fail(e),

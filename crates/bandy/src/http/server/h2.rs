@@ -178,7 +178,7 @@ fn gate(request: &mut Request, limits: &HttpLimits) -> std::result::Result<(), P
         return Err(Problem::new(StatusCode::NOT_IMPLEMENTED));
     }
     // Not told over HTTP/2, and asked of nobody further on.
-    request.headers_mut().remove(times::WANTS);
+    request.headers_mut().remove(&times::WANTS);
     let uri = request.uri();
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > limits.target_bytes {

@@ -6,6 +6,7 @@
 
 mod calling;
 mod date;
+pub(crate) mod forward;
 mod h1;
 mod h2;
 mod h2_body;
@@ -19,6 +20,7 @@ mod wire;
 
 use std::sync::{Arc, OnceLock};
 
+use forward::Forward;
 pub(crate) use h2_body::H2Body;
 pub use incoming::Incoming;
 use serving::{Begin, serve};
@@ -53,6 +55,8 @@ pub struct Http<S>(Arc<Generation<S>>);
 struct Generation<S> {
     service: Arc<S>,
     limits: HttpLimits,
+    /// The service again, where it can pass requests on as they came.
+    forward: Option<Arc<dyn Forward>>,
     /// What answers from now on. Connections go over to it from one request to the next.
     next: OnceLock<Arc<Generation<S>>>,
 }
@@ -70,6 +74,11 @@ impl<S> Generation<S> {
     fn is_latest(&self) -> bool {
         self.next.get().is_none()
     }
+
+    /// Who may pass the next request on, if it is for this service.
+    fn forward(&self) -> Option<&dyn Forward> {
+        self.forward.as_deref().filter(|_| self.is_latest())
+    }
 }
 
 impl<S> Clone for Http<S> {
@@ -81,20 +90,26 @@ impl<S> Clone for Http<S> {
 impl<S: Service<Request, Out = Response>> Http<S> {
     /// Lifts a service.
     pub fn new(service: S) -> Http<S> {
-        Http::of(Arc::new(service), HttpLimits::default())
+        Http::of(Arc::new(service), HttpLimits::default(), None)
     }
 
-    fn of(service: Arc<S>, limits: HttpLimits) -> Http<S> {
+    fn of(service: Arc<S>, limits: HttpLimits, forward: Option<Arc<dyn Forward>>) -> Http<S> {
         Http(Arc::new(Generation {
             service,
             limits,
+            forward,
             next: OnceLock::new(),
         }))
     }
 
     /// The bounds of its requests and connections.
     pub fn limits(self, limits: HttpLimits) -> Http<S> {
-        Http::of(self.0.service.clone(), limits)
+        Http::of(self.0.service.clone(), limits, self.0.forward.clone())
+    }
+
+    /// Has requests that can be passed on as they came by this, which answers as the service does.
+    pub(crate) fn forward(self, forward: Arc<dyn Forward>) -> Http<S> {
+        Http::of(self.0.service.clone(), self.0.limits.clone(), Some(forward))
     }
 
     /// Has another service answer from now on, also on connections that stand: what has begun is finished as it began,

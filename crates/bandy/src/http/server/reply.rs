@@ -17,7 +17,7 @@ use crate::http::body::{Body, Form, Piece};
 use crate::http::{HeaderMap, Response};
 use crate::limits::HttpLimits;
 use crate::net::{Tick, scratch};
-use crate::wire::http1::{self, Framing, Length, write_response_head};
+use crate::wire::http1::{self, Framing, Length, ResponseHead, write_response_head};
 
 /// What the request said about its reply.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,29 @@ pub(super) fn begin(
     Ok(Begun {
         keep_alive: framing.keep_alive,
         rest,
+    })
+}
+
+/// As [`begin`], for an answer that is passed on as it came: whole, and read at once.
+pub(super) fn begin_as_it_came(
+    wire: &mut Wire,
+    asked: Terms,
+    head: &ResponseHead<'_>,
+    body: &[u8],
+    cx: &mut Context<'_>,
+) -> Result<Begun> {
+    wire.conn.meter().count_response(head.status.as_u16());
+    let keep_alive = asked.keep_alive && !wire.conn.is_ending();
+    let length = Length::Known(body.len() as u64);
+    let framing = Framing::new(asked.what, asked.version, head.status, length, keep_alive);
+    scratch::out(|out| {
+        write_response_head(out, head.status, head, &framing, Some(&date::now()));
+        out.extend_from_slice(body);
+        wire.send_now(cx, out)
+    })?;
+    Ok(Begun {
+        keep_alive: framing.keep_alive,
+        rest: Rest::Full(Bytes::new()),
     })
 }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::calling::Caught;
-use super::h1::{After, Line, Next, Received};
+use super::forward::{Passed, Passing};
+use super::h1::{After, Left, Line, Next, Received};
 use super::{Generation, h2};
 use crate::error::Result;
 use crate::http::{Request, Response};
@@ -53,10 +54,12 @@ pub(super) enum Ended {
 pub(super) struct Serving<'a, S> {
     http: &'a Arc<Generation<S>>,
     stage: Stage<'a>,
+    /// The line's request that is passed on, if it has one. The line stays where it is meanwhile.
+    passing: Option<Passing<'a>>,
 }
 
 enum Stage<'a> {
-    /// Between two requests of HTTP/1.1.
+    /// Between two requests of HTTP/1.1, or with one that is passed on.
     Idle(Line),
     /// A request is answered. The line goes in and comes out again, so that this can be an allocation of its own, which
     /// an idle connection does not have.
@@ -77,7 +80,7 @@ where
             Begin::Conn(conn) => *conn,
             Begin::Again(again) => {
                 let stage = Stage::Again(again);
-                return Serving { http, stage };
+                return Serving::at(stage, http);
             }
         };
         let stage = match conn.tls().map(|tls| tls.alpn.as_deref()) {
@@ -85,7 +88,15 @@ where
             Some(Some(_)) => Stage::Idle(Line::new(conn, false, &http.limits)),
             Some(None) | None => Stage::Idle(Line::new(conn, true, &http.limits)),
         };
-        Serving { http, stage }
+        Serving::at(stage, http)
+    }
+
+    fn at(stage: Stage<'a>, http: &'a Arc<Generation<S>>) -> Serving<'a, S> {
+        Serving {
+            http,
+            stage,
+            passing: None,
+        }
     }
 
     /// What follows on a line's next request.
@@ -105,6 +116,7 @@ where
                 let wire = line.wire;
                 Stage::Last(Box::pin(h2::serve(wire.conn, wire.input.freeze(), http)))
             }
+            Ok(Next::Passing) => Stage::Idle(line),
             Ok(Next::End) => goodbye(line, Ok(())),
             Err(e) => Stage::Last(Box::pin(std::future::ready(Err(e)))),
         }
@@ -150,6 +162,28 @@ where
     }
 }
 
+impl<'a, S> Serving<'a, S>
+where
+    S: Service<Request, Out = Response>,
+{
+    /// What follows on a request that was passed on.
+    fn passed(&self, mut line: Line, passed: Passed<'a>) -> Stage<'a> {
+        let limits = &self.http.limits;
+        match passed {
+            Passed::Answered(after) => go_on(line, after),
+            Passed::Begun(asked, begun) => Stage::Busy(Box::pin(async move {
+                let left = Left::Begun(begun, None);
+                let after = line.go_on(asked, left, limits).await;
+                (line, after)
+            })),
+            Passed::Called(asked, rest) => Stage::Busy(Box::pin(async move {
+                let after = line.answer(Caught::of(rest), asked, None, limits).await;
+                (line, after)
+            })),
+        }
+    }
+}
+
 /// What follows on an answer.
 fn go_on<'a>(line: Line, after: Result<After>) -> Stage<'a> {
     match after {
@@ -178,8 +212,24 @@ where
         let this = self.get_mut();
         loop {
             this.stage = match &mut this.stage {
+                Stage::Idle(line) if this.passing.is_some() => {
+                    let limits = &this.http.limits;
+                    let passed = ready!(line.poll_passed(&mut this.passing, limits, cx));
+                    // Most answers are gone at once, and the line stays where it is.
+                    if matches!(passed, Passed::Answered(Ok(After::Keep))) {
+                        continue;
+                    }
+                    match std::mem::replace(&mut this.stage, Stage::Over) {
+                        Stage::Idle(line) => this.passed(line, passed),
+                        other => other,
+                    }
+                }
                 Stage::Idle(line) => {
-                    let next = ready!(line.poll_next(&this.http.limits, cx));
+                    let (forward, limits) = (this.http.forward(), &this.http.limits);
+                    let next = ready!(line.poll_next(forward, &mut this.passing, limits, cx));
+                    if matches!(next, Ok(Next::Passing)) {
+                        continue;
+                    }
                     match std::mem::replace(&mut this.stage, Stage::Over) {
                         Stage::Idle(line) if !this.http.is_latest() => {
                             return Poll::Ready(Ended::Renewed(Box::new((line, next))));

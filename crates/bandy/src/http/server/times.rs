@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::http::{HeaderName, HeaderValue, Request, Response};
 use crate::net::{Conn, Peer};
+use crate::wire::http1::Fields;
 
 /// What asks for it.
-pub(super) const WANTS: HeaderName = HeaderName::from_static("bandy-timing");
+pub(super) static WANTS: HeaderName = HeaderName::from_static("bandy-timing");
 const TELLS: HeaderName = HeaderName::from_static("server-timing");
 
 /// The times of a connection's requests, from the first on that asked for them.
@@ -73,10 +74,18 @@ impl Times {
     }
 }
 
+/// Whether these fields ask for it.
+pub(super) fn is_wanted(fields: Fields<'_>) -> bool {
+    let wants = WANTS.as_str().as_bytes();
+    fields
+        .lines()
+        .any(|(name, _)| name.eq_ignore_ascii_case(wants))
+}
+
 /// Whether this request asks, and may. It is asked of this server: behind one that passes requests on, everybody would
 /// seem to be on this machine, so the field goes no further.
 pub(super) fn wants(request: &mut Request, conn: &Conn) -> bool {
-    request.headers_mut().remove(WANTS).is_some()
+    request.headers_mut().remove(&WANTS).is_some()
         && match conn.peer() {
             Peer::Ip(address) => address.ip().to_canonical().is_loopback(),
             Peer::Unix { .. } | Peer::Mem => true,

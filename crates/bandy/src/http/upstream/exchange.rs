@@ -16,7 +16,9 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Body, Response, StatusCode};
 use crate::net::{Conn, Tick, scratch};
 use crate::printable::printable;
-use crate::wire::http1::{Asked, BodyDecoder, Bounds, Reject, Scan, Step, parse_response};
+use crate::wire::http1::{
+    Asked, BodyDecoder, Bounds, Reject, ResponseHead, Scan, Step, parse_response,
+};
 
 /// How much is read at once where a head is expected; it is copied once.
 const HEAD_READ: usize = 16 << 10;
@@ -42,6 +44,8 @@ pub(crate) struct Exchange {
     decoder: Option<BodyDecoder>,
     keep_alive: bool,
     alarm: Alarm,
+    /// What comes on the connection wakes this task already, and nothing had come when it was taken.
+    is_watched: bool,
     times: Times,
     /// How long the answer may take once all of the request is sent.
     allowed: Option<Duration>,
@@ -67,6 +71,14 @@ pub(crate) struct Ask {
     pub(crate) expects_continue: bool,
 }
 
+/// An answer's head, and what came with it.
+pub(crate) enum Came<T> {
+    /// All of the answer came at once, and this was made of it where it lay.
+    Whole(T),
+    /// The head, and whether what follows is another protocol.
+    Head(response::Parts, bool),
+}
+
 impl Exchange {
     /// An exchange that was not begun.
     pub(crate) fn new(
@@ -78,6 +90,7 @@ impl Exchange {
         times: Times,
     ) -> Exchange {
         let bounds = Bounds::default();
+        let body_is_sent = !body.is_nothing();
         Exchange {
             conn: Some(conn),
             keep,
@@ -93,8 +106,12 @@ impl Exchange {
             decoder: None,
             keep_alive: false,
             alarm,
+            is_watched: false,
             times,
-            allowed: times.head_by.map(Tick::remaining),
+            allowed: match body_is_sent {
+                true => times.head_by.map(Tick::remaining),
+                false => None,
+            },
             moved: 0,
             stall: None,
         }
@@ -107,24 +124,65 @@ impl Exchange {
     ) -> std::result::Result<Heard, (Failed, Outgoing)> {
         let mut head = Some(head);
         let heard = std::future::poll_fn(|cx| {
-            if let Some(head) = head.take()
-                && let Some(conn) = &mut self.conn
-            {
-                self.sending.begin(conn, &mut self.body, head, cx)?;
+            if let Some(head) = head.take() {
+                self.begin(head, cx)?;
             }
-            self.poll_head(cx)
+            self.poll_head(&mut Exchange::own, cx)
         });
         match heard.await {
             Ok((parts, upgrades)) => Ok(self.heard(parts, upgrades)),
-            Err(error) => {
-                let failed = Failed {
-                    error,
-                    sent: self.sending.has_begun(),
-                    heard: self.has_heard,
-                };
-                Err((failed, self.body))
-            }
+            Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Sends what can be sent of the request at once. Fails for reasons on this side only.
+    pub(crate) fn begin(
+        &mut self,
+        head: impl FnOnce(&mut Vec<u8>),
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        match &mut self.conn {
+            Some(conn) => self.sending.begin(conn, &mut self.body, head, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, on a connection that was taken to wake this task.
+    pub(crate) fn watched(mut self) -> Exchange {
+        self.is_watched = true;
+        self
+    }
+
+    /// Once it is begun: goes on until the answer's head is there. `take` is given an answer that came whole, where it
+    /// lies; the exchange is over then, but for [`Exchange::finish`].
+    pub(crate) fn poll_came<T>(
+        &mut self,
+        take: &mut impl FnMut(&ResponseHead<'_>, &[u8]) -> T,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Came<T>>> {
+        let mut take_or_own = |this: &mut Exchange, head: &ResponseHead<'_>, came: &[u8], len| {
+            let rest = came.get(len..).unwrap_or_default();
+            if !head.upgrades
+                && let Some(whole) = this.whole(rest)
+            {
+                let (body, left) = rest.split_at(whole);
+                this.input = Bytes::copy_from_slice(left);
+                return Ok(Came::Whole(take(head, body)));
+            }
+            let (parts, upgrades) = this.own(head, came, len)?;
+            Ok(Came::Head(parts, upgrades))
+        };
+        self.poll_head(&mut take_or_own, cx)
+    }
+
+    /// Why it came to nothing, with the body that was to be sent.
+    pub(crate) fn failed(self, error: Error) -> (Failed, Outgoing) {
+        let failed = Failed {
+            error,
+            sent: self.sending.has_begun(),
+            heard: self.has_heard,
+        };
+        (failed, self.body)
     }
 
     /// Sends what can be sent. Fails for reasons on this side only.
@@ -138,12 +196,19 @@ impl Exchange {
         }
     }
 
-    /// Goes on until the answer's head is there: it, and whether what follows is another protocol.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(response::Parts, bool)>> {
+    /// Goes on until the answer's head is there: what `take` makes of it, and of what came with it.
+    fn poll_head<T>(
+        &mut self,
+        take: &mut impl FnMut(&mut Exchange, &ResponseHead<'_>, &[u8], usize) -> Result<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T>> {
         loop {
             self.poll_send(cx)?;
-            match self.poll_read_head(cx) {
-                Poll::Ready(Ok(Some(parts))) => return Poll::Ready(Ok(parts)),
+            if std::mem::take(&mut self.is_watched) && self.sending.is_done() {
+                break;
+            }
+            match self.poll_read_head(take, cx) {
+                Poll::Ready(Ok(Some(taken))) => return Poll::Ready(Ok(taken)),
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                 Poll::Pending => break,
@@ -171,10 +236,11 @@ impl Exchange {
     }
 
     /// Reads once: a head, if one is whole then. In the loop's buffer, where it is parsed in place.
-    fn poll_read_head(
+    fn poll_read_head<T>(
         &mut self,
+        take: &mut impl FnMut(&mut Exchange, &ResponseHead<'_>, &[u8], usize) -> Result<T>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<(response::Parts, bool)>>> {
+    ) -> Poll<Result<Option<T>>> {
         scratch::with(|buffer| {
             let Some(conn) = &mut self.conn else {
                 return Poll::Ready(Err(self.no_answer()));
@@ -194,17 +260,21 @@ impl Exchange {
             }
             self.has_heard = true;
             Poll::Ready(if self.head.is_empty() {
-                self.take_head(came)
+                self.take_head(came, take)
             } else {
                 self.head.extend_from_slice(came);
                 let whole = std::mem::take(&mut self.head);
-                self.take_head(&whole)
+                self.take_head(&whole, take)
             })
         })
     }
 
     /// Takes an answer's head from what came. What is not one yet is kept.
-    fn take_head(&mut self, mut came: &[u8]) -> Result<Option<(response::Parts, bool)>> {
+    fn take_head<T>(
+        &mut self,
+        mut came: &[u8],
+        take: &mut impl FnMut(&mut Exchange, &ResponseHead<'_>, &[u8], usize) -> Result<T>,
+    ) -> Result<Option<T>> {
         while self.scan.is_worth_parsing(came) {
             let parsed = parse_response(came, &self.bounds, self.asked);
             let parsed = parsed.map_err(|reject| self.rejected(reject, came))?;
@@ -228,25 +298,39 @@ impl Exchange {
             self.sending.answered();
             self.keep_alive = head.keep_alive && !head.upgrades;
             self.decoder = Some(BodyDecoder::new(head.length, &self.bounds));
-            let mut owned = Bytes::copy_from_slice(came);
-            let rest = owned.split_off(len);
-            let parts = head.to_parts(&owned);
-            let parts = parts.map_err(|reject| self.rejected(reject, came))?;
-            self.input = rest;
-            return Ok(Some((parts, head.upgrades)));
+            return take(self, &head, came, len).map(Some);
         }
         self.head.extend_from_slice(came);
         Ok(None)
     }
 
+    /// A head of this length as parts, and whether what follows is another protocol. What came behind it waits.
+    fn own(
+        &mut self,
+        head: &ResponseHead<'_>,
+        came: &[u8],
+        len: usize,
+    ) -> Result<(response::Parts, bool)> {
+        let mut owned = Bytes::copy_from_slice(came);
+        let rest = owned.split_off(len.min(owned.len()));
+        let parts = head.to_parts(&owned);
+        let parts = parts.map_err(|reject| self.rejected(reject, came))?;
+        self.input = rest;
+        Ok((parts, head.upgrades))
+    }
+
     /// What came of it, with the connection in it, or already back in its place.
-    fn heard(mut self, parts: response::Parts, upgrades: bool) -> Heard {
+    pub(crate) fn heard(mut self, parts: response::Parts, upgrades: bool) -> Heard {
         let answer = Response::from_parts(parts, Body::empty());
         if upgrades && let Some(conn) = self.conn.take() {
             return Heard::Switch(answer, conn, self.input);
         }
-        let body = match self.whole() {
-            Some(body) => {
+        let input = std::mem::take(&mut self.input);
+        let whole = self.whole(&input);
+        self.input = input;
+        let body = match whole {
+            Some(len) => {
+                let body = self.input.split_to(len);
                 self.finish();
                 Body::full(body)
             }
@@ -255,27 +339,23 @@ impl Exchange {
         Heard::Answer(answer.map(|_| body))
     }
 
-    /// The body, if all of it came with the head, in one piece.
-    fn whole(&mut self) -> Option<Bytes> {
+    /// The length of the body, if all of it came with the head, in one piece; then it is taken.
+    fn whole(&mut self, input: &[u8]) -> Option<usize> {
         let decoder = self.decoder.as_mut()?;
-        if decoder.is_done() {
-            return Some(Bytes::new());
-        }
-        match decoder.remaining() {
-            Some(left) if left <= self.input.len() as u64 => {
-                match decoder.decode(&self.input) {
-                    Ok(Step::Data { skip: 0, len }) => Some(self.input.split_to(len)),
-                    // A known length is one piece without framing.
-                    _ => None,
-                }
-            }
+        match decoder.remaining()? {
+            0 => Some(0),
+            left if left <= input.len() as u64 => match decoder.decode(input) {
+                Ok(Step::Data { skip: 0, len }) => Some(len),
+                // A known length is one piece without framing.
+                _ => None,
+            },
             _ => None,
         }
     }
 
     /// The answer is whole: the connection goes back, if it can be used again. One on which something is left, or on
     /// which some of the request still waits to be sent, cannot.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let is_clean = self.keep_alive && self.input.is_empty() && self.sending.is_done();
         if let Some(conn) = self.conn.take()
             && is_clean

@@ -44,20 +44,23 @@ struct Resting {
 /// Looked for what is too old at most this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The connection to this backend that was used last, if one is kept here and still stands.
-pub(crate) fn take(backend: u64) -> Option<Conn> {
-    let shelf = SHELF.with_borrow(|shelf| shelf.clone())?;
-    if Handle::try_current().ok()?.id() != shelf.runtime {
-        return None;
-    }
-    let mut kept = shelf.lock();
-    let resting = kept.backends.get_mut(&backend)?;
-    while let Some(mut next) = resting.pop_back() {
-        if !next.until.is_past() && is_quiet(&mut next.conn, Waker::noop()) {
-            return Some(next.conn);
+/// The connection to this backend that was used last, if one is kept here and still stands. What comes on it from now on
+/// wakes `waker`.
+pub(crate) fn take(backend: u64, waker: &Waker) -> Option<Conn> {
+    SHELF.with_borrow(|shelf| {
+        let shelf = shelf.as_ref()?;
+        if Handle::try_current().ok()?.id() != shelf.runtime {
+            return None;
         }
-    }
-    None
+        let mut kept = shelf.lock();
+        let resting = kept.backends.get_mut(&backend)?;
+        while let Some(mut next) = resting.pop_back() {
+            if !next.until.is_past() && is_quiet(&mut next.conn, waker) {
+                return Some(next.conn);
+            }
+        }
+        None
+    })
 }
 
 /// Keeps a connection on which nothing is going on.

@@ -21,7 +21,7 @@ use crate::http::Response;
 use crate::net::Conn;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use exchange::{Ask, Exchange, Times, Upstream};
+pub(crate) use exchange::{Ask, Came, Exchange, Times, Upstream};
 pub(crate) use idle::take;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use tunnel::tunnel;

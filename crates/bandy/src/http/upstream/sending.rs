@@ -92,9 +92,13 @@ impl Sending {
 
     fn write_first(&mut self, conn: &mut Conn, out: &[u8], cx: &mut Context<'_>) {
         let body = self.queue.front().map_or(&[][..], |piece| &piece[..]);
-        let parts = [IoSlice::new(out), IoSlice::new(body)];
-        let parts = if body.is_empty() { &parts[..1] } else { &parts };
-        match Pin::new(&mut *conn).poll_write_vectored(cx, parts) {
+        let conn_to = Pin::new(&mut *conn);
+        // One piece is the cheaper call.
+        let written = match body.is_empty() {
+            true => conn_to.poll_write(cx, out),
+            false => conn_to.poll_write_vectored(cx, &[IoSlice::new(out), IoSlice::new(body)]),
+        };
+        match written {
             Poll::Ready(Ok(written @ 1..)) => {
                 self.writes += 1;
                 let of_head = written.min(out.len());

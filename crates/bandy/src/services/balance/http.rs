@@ -2,9 +2,11 @@
 //!
 //! `Turn` is one request's way: a lease, an exchange with its backend, and, where the law allows and the pool's budget
 //! pays, another. What goes on to the backend and back is in `head`, who stays with which backend in `sticky`, what is
-//! written down of it in `log`.
+//! written down of it in `log`. What most requests need, and no more, is in `forward`: those are passed on as they came, and a
+//! `Turn` takes them over where that does not suffice.
 
 mod attempt;
+mod forward;
 mod head;
 mod log;
 mod rules;
@@ -39,7 +41,7 @@ impl Service<Request> for Balance {
             pool: &self.pool,
             rules: &self.rules,
             options: self.pool.options(),
-            client: Client::of(&parts, downstream.as_ref(), &self.rules),
+            client: Client::of(&parts.headers, downstream.as_ref(), &self.rules),
             upgrades: head::upgrades(&parts) && body.is_empty(),
             may_repeat,
             started: Instant::now(),
@@ -47,7 +49,8 @@ impl Service<Request> for Balance {
             parts,
             downstream,
         };
-        turn.run(Outgoing::new(body, may_repeat)).await
+        self.pool.budget().deposit();
+        turn.run(First::Try(Outgoing::new(body, may_repeat))).await
     }
 }
 
@@ -85,10 +88,19 @@ enum Chosen {
     Hedge,
 }
 
+/// How a turn begins.
+enum First {
+    Try(Outgoing),
+    /// Of the one that is leased.
+    Leased(Lease, Outgoing),
+    /// With a try on a connection that stood, which began then and failed.
+    Failed(Lease, Box<attempt::Failure>, Instant),
+    NoLease(Error),
+}
+
 impl Turn<'_> {
-    async fn run(self, body: Outgoing) -> Result<Response> {
-        self.pool.budget().deposit();
-        match self.tries(body).await {
+    async fn run(self, first: First) -> Result<Response> {
+        match self.tries(first).await {
             Ok((tried, chosen, retries)) => Ok(self.answer(tried, chosen, retries)),
             // What the client did wrong is told by whoever talks with it.
             Err(Unanswered::Failed(error)) if error.side() == Side::Downstream => Err(error),
@@ -105,10 +117,15 @@ impl Turn<'_> {
     }
 
     /// Asks backends until one answers, or no more may be asked.
-    async fn tries(
-        &self,
-        mut body: Outgoing,
-    ) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
+    async fn tries(&self, first: First) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
+        let (mut body, mut leased, mut failed) = match first {
+            First::Try(body) => (body, None, None),
+            First::Leased(lease, body) => (body, Some(lease), None),
+            First::Failed(lease, failure, began) => {
+                (Outgoing::spent(), Some(lease), Some((failure, began)))
+            }
+            First::NoLease(error) => return Err(Unanswered::NoLease(error)),
+        };
         let sticky = self.options.sticky.as_ref();
         let stuck =
             sticky.and_then(|sticky| sticky::named(self.pool, sticky, self.rules, &self.parts));
@@ -124,7 +141,11 @@ impl Turn<'_> {
                 avoid: &avoid,
                 stick: stuck.as_ref().map(|backend| backend.name()),
             };
-            let lease = match (self.pool.lease(wanted).await, last.take()) {
+            let lease = match leased.take() {
+                Some(lease) => Ok(lease),
+                None => self.pool.lease(wanted).await,
+            };
+            let lease = match (lease, last.take()) {
                 (Ok(lease), _) => lease,
                 (Err(_), Some(error)) => return Err(Unanswered::Failed(error)),
                 (Err(error), None) => return Err(Unanswered::NoLease(error)),
@@ -136,15 +157,20 @@ impl Turn<'_> {
             };
             let backend = lease.backend().clone();
             let attempt = Attempt::new(self, lease);
-            let failed = match self.options.hedge {
-                Some(after) if self.may_repeat && body.is_nothing() => {
+            let failed = match (failed.take(), self.options.hedge) {
+                (Some((failure, began)), _) => match Box::pin(attempt.go_on(*failure, began)).await
+                {
+                    Ok(tried) => return Ok((tried, chosen, retries)),
+                    Err(failed) => failed,
+                },
+                (None, Some(after)) if self.may_repeat && body.is_nothing() => {
                     match Box::pin(self.hedged(attempt, after, key)).await {
                         Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
                         Ok((tried, false)) => return Ok((tried, chosen, retries)),
                         Err(failed) => failed,
                     }
                 }
-                _ => match attempt.run(body).await {
+                (None, _) => match attempt.run(body).await {
                     Ok(tried) => return Ok((tried, chosen, retries)),
                     Err(failed) => failed,
                 },
@@ -215,10 +241,7 @@ impl Turn<'_> {
             Heard::Answer(answer) | Heard::Switch(answer, ..) => answer.status(),
         };
         let lease = tried.lease;
-        lease.report(match status.is_server_error() {
-            true => Outcome::ServerError(latency),
-            false => Outcome::Done(latency),
-        });
+        lease.report(outcome(status, latency));
         let record = self.rules.log.then(|| {
             let mut record = self.record(status);
             record.backend(lease.backend(), chosen, retries, tried.connected, latency);
@@ -243,6 +266,7 @@ impl Turn<'_> {
                 response
             }
             Heard::Answer(mut answer) => {
+                head::forget_connection(answer.headers_mut());
                 ended(answer.body_mut(), lease, record);
                 answer
             }
@@ -256,6 +280,14 @@ impl Turn<'_> {
 
     fn record(&self, status: StatusCode) -> Record {
         Record::new(self.pool, &self.parts, &self.client, status, self.started)
+    }
+}
+
+/// What an answer says of its backend.
+fn outcome(status: StatusCode, latency: std::time::Duration) -> Outcome {
+    match status.is_server_error() {
+        true => Outcome::ServerError(latency),
+        false => Outcome::Done(latency),
     }
 }
 

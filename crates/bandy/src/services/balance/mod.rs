@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::Needs;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
+use crate::http::Http;
 use crate::net::Conn;
 use crate::net::conn::{Framing, Peer};
 use crate::pool::{Key, Pool};
@@ -62,6 +63,12 @@ impl Balance {
             pool,
             rules: Arc::default(),
         }
+    }
+
+    /// It answers requests, over HTTP/1.1 and HTTP/2. Those that can be are passed on as they came, which is the cheaper way.
+    pub fn http(self) -> Http<Balance> {
+        let forward = Arc::new(self.clone());
+        Http::new(self).forward(forward)
     }
 
     /// The same, which passes requests and answers on by these rules.

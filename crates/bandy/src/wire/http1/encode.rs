@@ -1,9 +1,9 @@
 //! Heads and chunks as bytes. What frames a message is written here and nowhere else, so it is written once.
 
-use http::header::{CONTENT_LENGTH, DATE, HOST, HeaderName, TE, UPGRADE};
 use http::{HeaderMap, StatusCode};
 
-use super::{Framing, Length, fields, is_forbidden_trailer, is_hop_by_hop};
+use super::fields::is_for_one_hop;
+use super::{FieldSet, Framing, Length, is_forbidden_trailer};
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub fn write_response_head(
     out: &mut Vec<u8>,
     status: StatusCode,
-    fields: &HeaderMap,
+    fields: &impl FieldSet,
     framing: &Framing,
     date: Option<&[u8]>,
 ) {
@@ -42,13 +42,13 @@ pub fn write_response_head(
     out.extend_from_slice(b"\r\n");
     if let Some(date) = date
         && !status.is_informational()
-        && !fields.contains_key(DATE)
+        && !fields.has_date()
     {
         write_field(out, b"date", date);
     }
-    let upgrades = framing.may_upgrade && fields.contains_key(UPGRADE);
+    let upgrades = framing.may_upgrade && fields.has_upgrade();
     let stated = framing.stated_length(fields);
-    write_fields(out, fields, [(UPGRADE, upgrades)], |_| true);
+    write_fields(out, fields, upgrades, |_| true);
     write_length(out, stated);
     write_connection(
         out,
@@ -71,7 +71,7 @@ pub fn write_request_head(
     out: &mut Vec<u8>,
     method: &str,
     target: &str,
-    fields: &HeaderMap,
+    fields: &impl FieldSet,
     length: Length,
     connection: Connection,
 ) {
@@ -86,27 +86,27 @@ pub fn write_request_head(
 }
 
 /// As [`write_request_head`], for who passes a request on: only the fields of which `passes` says so are written, and
-/// behind them `more` writes its own, in whole lines.
+/// behind them `more` writes its own, in whole lines. `passes` is asked with names in any case.
 pub fn write_request_head_with(
     out: &mut Vec<u8>,
     (method, target): (&str, &str),
-    fields: &HeaderMap,
+    fields: &impl FieldSet,
     (length, connection): (Length, Connection),
-    passes: impl Fn(&HeaderName) -> bool,
+    passes: impl Fn(&[u8]) -> bool,
     more: impl FnOnce(&mut Vec<u8>),
 ) {
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let upgrades = connection == Connection::Upgrade && fields.contains_key(UPGRADE);
-    let wants_trailers = fields.contains_key(TE) && fields::wants_trailers(fields);
+    let upgrades = connection == Connection::Upgrade && fields.has_upgrade();
+    let wants_trailers = fields.wants_trailers();
     // First, as RFC 9110 (section 7.2) asks.
-    for host in fields.get_all(HOST).iter().filter(|_| passes(&HOST)) {
-        write_field(out, b"host", host.as_bytes());
+    if let Some(host) = fields.host().filter(|_| passes(b"host")) {
+        write_field(out, b"host", host);
     }
-    let rules = [(UPGRADE, upgrades), (HOST, false)];
-    write_fields(out, fields, rules, passes);
+    let passes = |name: &[u8]| !name.eq_ignore_ascii_case(b"host") && passes(name);
+    write_fields(out, fields, upgrades, passes);
     more(out);
     if wants_trailers {
         write_field(out, b"te", b"trailers");
@@ -161,27 +161,32 @@ pub fn write_last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the fields that are neither for one hop nor frame the message. `rules` say of single ones whether they are
-/// written.
-fn write_fields<const N: usize>(
+/// Writes the fields that are neither for one hop nor frame the message, and that pass; of those for one hop, Upgrade
+/// where the message `upgrades`.
+fn write_fields<F: FieldSet>(
     out: &mut Vec<u8>,
-    fields: &HeaderMap,
-    rules: [(HeaderName, bool); N],
-    passes: impl Fn(&HeaderName) -> bool,
+    fields: &F,
+    upgrades: bool,
+    passes: impl Fn(&[u8]) -> bool,
 ) {
-    let named: Vec<HeaderName> = fields::named_by_connection(fields).collect();
-    for (name, value) in fields {
-        let rule = rules.iter().find(|(ruled, _)| ruled == name);
-        let is_written = rule.map_or_else(
-            || {
-                let is_named = !named.is_empty() && named.contains(name);
-                let is_framing = *name == CONTENT_LENGTH || is_hop_by_hop(name.as_str());
-                !is_framing && !is_named && passes(name)
-            },
-            |(_, is_written)| *is_written,
-        );
+    let names_fields = fields.names_fields();
+    for (name, value) in fields.lines() {
+        let is_written = match name.len() {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => upgrades,
+            14 if name.eq_ignore_ascii_case(b"content-length") => false,
+            _ => {
+                let is_named = names_fields && fields.is_named(name);
+                !is_for_one_hop(name) && !is_named && passes(name)
+            }
+        };
         if is_written {
-            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+            let at = out.len();
+            write_field(out, name, value);
+            if !F::IS_LOWER
+                && let Some(written) = out.get_mut(at..at + name.len())
+            {
+                written.make_ascii_lowercase();
+            }
         }
     }
 }

@@ -3,13 +3,17 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::syntax;
+use super::{FieldSet as _, syntax};
 
 /// Whether a field is for the next hop only, whatever Connection says (RFC 9110, section 7.6.1). Any case.
 ///
 /// `TE` is one, though `TE: trailers` may be said anew to the next hop.
 pub fn is_hop_by_hop(name: &str) -> bool {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    is_for_one_hop(name.as_bytes())
+}
+
+pub(super) fn is_for_one_hop(name: &[u8]) -> bool {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     // Every field of every head comes by here, and most have a length that none of these has.
     match name.len() {
         2 => is("te"),
@@ -29,7 +33,7 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
     let named = named_by_connection(fields);
     let own = fields.keys().filter(|name| is_hop_by_hop(name.as_str()));
     let removed: Vec<HeaderName> = named.chain(own.cloned()).collect();
-    let wants_trailers = wants_trailers(fields);
+    let wants_trailers = fields.wants_trailers();
     for name in removed {
         fields.remove(name);
     }
@@ -40,25 +44,18 @@ pub fn strip_hop_by_hop(fields: &mut HeaderMap) {
 
 /// Whether Connection can make a field one for one hop. Without these a message would mean something else, which a peer
 /// that names them may want.
-pub(super) fn can_be_named(name: &str) -> bool {
+pub(super) fn can_be_named(name: &[u8]) -> bool {
     ![HOST, CONTENT_LENGTH]
         .iter()
-        .any(|n| n.as_str().eq_ignore_ascii_case(name))
+        .any(|n| n.as_str().as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// The fields that Connection names, but for those that it cannot take away.
-pub(super) fn named_by_connection(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+fn named_by_connection(fields: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let lists = fields.get_all(CONNECTION).into_iter();
     let names = lists.flat_map(|value| syntax::list(value.as_bytes()));
     let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
-    names.filter(|name| can_be_named(name.as_str()))
-}
-
-/// Whether `TE` says `trailers`.
-pub(super) fn wants_trailers(fields: &HeaderMap) -> bool {
-    let lists = fields.get_all(TE).into_iter();
-    let mut members = lists.flat_map(|value| syntax::list(value.as_bytes()));
-    members.any(|member| member.eq_ignore_ascii_case(b"trailers"))
+    names.filter(|name| can_be_named(name.as_str().as_bytes()))
 }
 
 /// Whether a field must not stand in trailers (RFC 9110, section 6.5.1): those that frame, route or authenticate a

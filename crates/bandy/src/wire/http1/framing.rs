@@ -1,9 +1,9 @@
 //! Where a message ends and what becomes of the connection: read from the fields of a head, decided for a response.
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode, Version};
+use http::{StatusCode, Version};
 
-use super::{Asked, Length, Reject, syntax};
+use super::{Asked, FieldSet, Length, Reject, syntax};
 
 /// How a response goes out: decided once, then written by [`write_response_head`](super::write_response_head) and kept
 /// to by who writes the body.
@@ -81,13 +81,13 @@ impl Framing {
     }
 
     /// What a head with these fields says of its body's length.
-    pub(super) fn stated_length(&self, fields: &HeaderMap) -> Length {
+    pub(super) fn stated_length(&self, fields: &impl FieldSet) -> Length {
         if self.stated != Length::None || !self.trusts_fields {
             return self.stated;
         }
-        let mut lengths = fields.get_all(CONTENT_LENGTH).into_iter();
+        let mut lengths = fields.values(&CONTENT_LENGTH);
         match (lengths.next(), lengths.next()) {
-            (Some(length), None) => decimal(length.as_bytes()).map_or(Length::None, Length::Known),
+            (Some(length), None) => decimal(length).map_or(Length::None, Length::Known),
             _ => Length::None,
         }
     }

@@ -44,6 +44,7 @@
 
 mod body;
 mod encode;
+mod field_set;
 mod fields;
 mod framing;
 mod host;
@@ -60,6 +61,7 @@ pub use encode::{
     CHUNK_TAIL, CONTINUE, Connection, write_chunk_head, write_last_chunk, write_request_head,
     write_request_head_with, write_response_head,
 };
+pub use field_set::FieldSet;
 pub use fields::{is_forbidden_trailer, is_hop_by_hop, strip_hop_by_hop};
 pub use framing::Framing;
 pub use host::is_valid_host;

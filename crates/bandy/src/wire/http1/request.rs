@@ -40,7 +40,8 @@ pub struct RequestHead<'b> {
     /// Where the field lines begin in `head`.
     fields_at: usize,
     /// Whether Connection names fields.
-    names_fields: bool,
+    pub(super) names_fields: bool,
+    wants_trailers: bool,
 }
 
 /// Parses the head of a request at the start of `bytes`. `Ok(None)`: it is not whole yet. The number is how many
@@ -71,7 +72,7 @@ fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>
     let RequestLine { version, .. } = line;
     let form = Form::of(line.method, line.target)?;
     let mut seen = Seen::default();
-    let (mut host, mut expects_continue) = (None, false);
+    let (mut host, mut expects_continue, mut wants_trailers) = (None, false, false);
     let (mut at, mut count) = (line.end, 0);
     let end = loop {
         let (name, value) = match syntax::field_line(bytes, at)? {
@@ -87,6 +88,9 @@ fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>
             return Err(Reject::TooManyFields);
         }
         match name.len() {
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                wants_trailers |= syntax::list(value).any(|m| m.eq_ignore_ascii_case(b"trailers"));
+            }
             4 if name.eq_ignore_ascii_case(b"host") => {
                 if host.is_some() {
                     return Err(Reject::HostRepeated);
@@ -124,6 +128,7 @@ fn parse<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<Option<(RequestHead<'b>
         head: bytes.get(..end).unwrap_or_default(),
         fields_at: line.end,
         names_fields: seen.names_fields,
+        wants_trailers,
     };
     Ok(Some((head, end)))
 }
@@ -245,10 +250,16 @@ impl<'b> RequestHead<'b> {
 
     /// Whether the client says `TE: trailers`. It is for one hop: to be said anew to the next.
     pub fn wants_trailers(&self) -> bool {
-        let mut te = self
-            .fields()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("te"));
-        te.any(|(_, value)| syntax::list(value).any(|m| m.eq_ignore_ascii_case(b"trailers")))
+        self.wants_trailers
+    }
+
+    /// The target as a server that is asked directly has it: in origin form, or `*`. CONNECT has none.
+    pub fn path_and_query(&self) -> Option<&'b str> {
+        match self.form {
+            Form::Origin | Form::Asterisk => Some(self.target),
+            Form::Absolute { path_and_query, .. } => Some(path_and_query),
+            Form::Authority => None,
+        }
     }
 
     /// What the target is.

@@ -29,7 +29,8 @@ pub struct ResponseHead<'b> {
     head: &'b [u8],
     fields_at: usize,
     /// Whether Connection names fields.
-    names_fields: bool,
+    pub(super) names_fields: bool,
+    pub(super) has_date: bool,
 }
 
 /// Parses the head of a response at the start of `bytes`. `Ok(None)`: it is not whole yet. The number is how many
@@ -64,7 +65,7 @@ fn parse<'b>(
     let StatusLine {
         version, status, ..
     } = line;
-    let mut seen = Seen::default();
+    let (mut seen, mut has_date) = (Seen::default(), false);
     let (mut at, mut count) = (line.end, 0);
     let end = loop {
         match syntax::field_line(bytes, at)? {
@@ -74,7 +75,10 @@ fn parse<'b>(
                 if count > bounds.fields {
                     return Err(Reject::TooManyFields);
                 }
-                seen.take(name, value)?;
+                match name.len() {
+                    4 => has_date |= name.eq_ignore_ascii_case(b"date"),
+                    _ => seen.take(name, value)?,
+                }
             }
             FieldLine::End { next } => break next,
             FieldLine::Partial => return Ok(None),
@@ -102,6 +106,7 @@ fn parse<'b>(
         head: bytes.get(..end).unwrap_or_default(),
         fields_at: line.end,
         names_fields: seen.names_fields,
+        has_date,
     };
     Ok(Some((head, end)))
 }

@@ -90,10 +90,32 @@ impl<'b> Fields<'b> {
     ) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b> {
         let all = looks.then(|| self.clone());
         self.filter(move |(name, _)| {
-            let is_named =
-                |all: &Fields<'_>| can_be_named(name) && all.clone().name_in_connection(name);
+            let is_named = |all: &Fields<'_>| {
+                can_be_named(name.as_bytes()) && all.clone().name_in_connection(name)
+            };
             !is_hop_by_hop(name) && !all.as_ref().is_some_and(is_named)
         })
+    }
+
+    /// The values of those of this name.
+    pub(super) fn of<'n>(self, name: &'n [u8]) -> impl Iterator<Item = &'b [u8]> + use<'b, 'n> {
+        self.lines()
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The same, names as bytes.
+    pub(crate) fn lines(mut self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
+        std::iter::from_fn(move || self.line())
+    }
+
+    fn line(&mut self) -> Option<(&'b [u8], &'b [u8])> {
+        let colon = memchr::memchr(b':', self.rest)?;
+        let (name, rest) = self.rest.split_at(colon);
+        let end = memchr::memchr(b'\r', rest)?;
+        let value = rest.get(1..end)?;
+        self.rest = rest.get(end + 2..).unwrap_or_default();
+        Some((name, trim(value)))
     }
 
     fn name_in_connection(self, name: &str) -> bool {
@@ -106,12 +128,8 @@ impl<'b> Iterator for Fields<'b> {
     type Item = (&'b str, &'b [u8]);
 
     fn next(&mut self) -> Option<(&'b str, &'b [u8])> {
-        let colon = memchr::memchr(b':', self.rest)?;
-        let (name, rest) = self.rest.split_at(colon);
-        let end = memchr::memchr(b'\r', rest)?;
-        let value = rest.get(1..end)?;
-        self.rest = rest.get(end + 2..).unwrap_or_default();
-        Some((std::str::from_utf8(name).ok()?, trim(value)))
+        let (name, value) = self.line()?;
+        Some((std::str::from_utf8(name).ok()?, value))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One try: a connection to a leased backend, and an exchange on it.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ::http::Version;
@@ -10,6 +11,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::http::client;
 use crate::http::upstream::{self, Alarm, Ask, Exchange, Failed, Heard, Keep, Outgoing, Times, h2};
 use crate::net::{Conn, Phases, Tick};
+use crate::pool::options::Deadlines;
 use crate::pool::{Backend, Lease, Outcome};
 use crate::wire::http1::Asked;
 
@@ -45,20 +47,10 @@ enum Way {
 
 impl<'a> Attempt<'a> {
     pub(super) fn new(turn: &'a Turn<'a>, lease: Lease) -> Attempt<'a> {
-        let deadlines = &turn.options.deadlines;
-        let per_try = deadlines.per_try.map(Tick::after);
-        let total = deadlines.total.map(|total| turn.began.plus(total));
-        let head_by = match (per_try, total) {
-            (Some(one), Some(all)) => Some(one.min(all)),
-            (one, all) => one.or(all),
-        };
         Attempt {
             turn,
             lease,
-            times: Times {
-                head_by,
-                silence: Some(SILENCE),
-            },
+            times: times(&turn.options.deadlines, turn.began),
         }
     }
 
@@ -72,23 +64,41 @@ impl<'a> Attempt<'a> {
         if let Some(way) = self.standing() {
             match self.ask(way, body).await {
                 Ok(heard) => return Ok(self.tried(heard, None, started)),
-                Err((failed, mut back)) => {
-                    // It was closed while nobody used it: that says nothing of the backend.
-                    let is_stale = !failed.heard && failed.error.kind() == Kind::Closed;
-                    let may_repeat = self.turn.may_repeat || !failed.sent;
-                    let goes_on = is_stale
-                        && failed.error.side() == Side::Upstream
-                        && may_repeat
-                        && back.rewind()
-                        && self.turn.pool.budget().withdraw();
-                    if !goes_on {
-                        self.report(&failed.error);
-                        return Err((failed, back));
-                    }
-                    body = back;
-                }
+                Err(failure) => body = self.again(failure)?,
             }
         }
+        self.anew(body, started).await
+    }
+
+    /// Goes on from a connection that stood, on which it failed.
+    pub(super) async fn go_on(
+        self,
+        failure: Failure,
+        started: Instant,
+    ) -> std::result::Result<Tried, Failure> {
+        let body = self.again(failure)?;
+        self.anew(body, started).await
+    }
+
+    /// After a failure on a connection that stood: the body for a new one, if one is to be tried.
+    fn again(&self, (failed, mut body): Failure) -> std::result::Result<Outgoing, Failure> {
+        // It was closed while nobody used it: that says nothing of the backend.
+        let is_stale = !failed.heard && failed.error.kind() == Kind::Closed;
+        let may_repeat = self.turn.may_repeat || !failed.sent;
+        let goes_on = is_stale
+            && failed.error.side() == Side::Upstream
+            && may_repeat
+            && body.rewind()
+            && self.turn.pool.budget().withdraw();
+        if !goes_on {
+            self.report(&failed.error);
+            return Err((failed, body));
+        }
+        Ok(body)
+    }
+
+    /// Over a new connection.
+    async fn anew(self, body: Outgoing, started: Instant) -> std::result::Result<Tried, Failure> {
         // Boxed, as all that is seldom: a request has a future of its own, and is the smaller for it.
         let way = match Box::pin(self.connect()).await {
             Ok(way) => way,
@@ -141,7 +151,8 @@ impl<'a> Attempt<'a> {
         }
         match http {
             Some(client::Version::Http2) => None,
-            _ => upstream::take(backend.id()).map(Way::Http1),
+            // Whoever reads from it says whom that wakes.
+            _ => upstream::take(backend.id(), Waker::noop()).map(Way::Http1),
         }
     }
 
@@ -172,11 +183,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn keep(&self) -> Keep {
-        Keep {
-            backend: self.backend().id(),
-            idle: self.turn.options.deadlines.keep,
-            at_most: KEPT,
-        }
+        keep(self.backend(), &self.turn.options.deadlines)
     }
 
     async fn ask(&self, way: Way, body: Outgoing) -> std::result::Result<Heard, Failure> {
@@ -193,12 +200,9 @@ impl<'a> Attempt<'a> {
                 let alarm = Alarm::new(turn.downstream.as_ref(), is_same_task);
                 let exchange = Exchange::new(conn, self.keep(), ask, body, alarm, self.times);
                 let heard = exchange
-                    .run(|out| head::write(out, turn, length, ask.expects_continue))
+                    .run(|out| head::write(out, &head::asking(turn), length, ask.expects_continue))
                     .await?;
-                match heard {
-                    Heard::Switch(..) if !turn.upgrades => Err(nothing(unasked())),
-                    heard => Ok(heard),
-                }
+                asked_for(heard, turn.upgrades)
             }
             Way::Http2(_) if turn.upgrades => Err((
                 Failed {
@@ -220,6 +224,47 @@ impl<'a> Attempt<'a> {
                 Box::pin(asked).await
             }
         }
+    }
+}
+
+/// How long a try may take that is made now, of a request that began then.
+pub(super) fn times(deadlines: &Deadlines, began: Tick) -> Times {
+    let per_try = deadlines.per_try.map(Tick::after);
+    let total = deadlines.total.map(|total| began.plus(total));
+    let head_by = match (per_try, total) {
+        (Some(one), Some(all)) => Some(one.min(all)),
+        (one, all) => one.or(all),
+    };
+    Times {
+        head_by,
+        silence: Some(SILENCE),
+    }
+}
+
+/// Where the connection goes when nothing is left on it.
+pub(super) fn keep(backend: &Backend, deadlines: &Deadlines) -> Keep {
+    Keep {
+        backend: backend.id(),
+        idle: deadlines.keep,
+        at_most: KEPT,
+    }
+}
+
+/// A connection that stands to a backend that is asked in HTTP/1.1 and nothing else. What comes on it wakes `waker`.
+pub(super) fn standing_http1(
+    backend: &Backend,
+    http: Option<client::Version>,
+    waker: &Waker,
+) -> Option<Conn> {
+    let is_plain = !may_be_http2(backend, http);
+    is_plain.then(|| upstream::take(backend.id(), waker))?
+}
+
+/// What was heard, if it is what was asked for.
+pub(super) fn asked_for(heard: Heard, upgrades: bool) -> std::result::Result<Heard, Failure> {
+    match heard {
+        Heard::Switch(..) if !upgrades => Err(nothing(unasked())),
+        heard => Ok(heard),
     }
 }
 

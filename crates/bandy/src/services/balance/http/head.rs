@@ -9,7 +9,7 @@ use ::http::request;
 use super::{Rules, Turn};
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::{Downstream, HeaderMap, HeaderName, HeaderValue, header};
-use crate::wire::http1::{Connection, Length, strip_hop_by_hop, write_request_head_with};
+use crate::wire::http1::{Connection, FieldSet, Length, strip_hop_by_hop, write_request_head_with};
 
 /// Who asks, as far as can be believed.
 #[derive(Debug, Clone)]
@@ -23,25 +23,56 @@ pub(super) struct Client {
     id: Option<[u64; 2]>,
 }
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
-const FORWARDED_HOST: &str = "x-forwarded-host";
-pub(super) const REQUEST_ID: &str = "x-request-id";
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request as it goes on to a backend, wherever its fields are.
+pub(super) struct Asking<'a, F> {
+    pub(super) method: &'a str,
+    pub(super) target: &'a str,
+    pub(super) fields: &'a F,
+    pub(super) client: &'a Client,
+    pub(super) rules: &'a Rules,
+    /// Whom it came from.
+    pub(super) peer: Option<IpAddr>,
+    /// It offers another protocol.
+    pub(super) upgrades: bool,
+}
+
+/// The request of a turn, to be asked.
+pub(super) fn asking<'a>(turn: &'a Turn<'_>) -> Asking<'a, HeaderMap> {
+    let target = turn.parts.uri.path_and_query();
+    Asking {
+        method: turn.parts.method.as_str(),
+        target: target.map_or("/", |target| target.as_str()),
+        fields: &turn.parts.headers,
+        client: &turn.client,
+        rules: turn.rules,
+        peer: peer(turn.downstream.as_ref()),
+        upgrades: turn.upgrades,
+    }
+}
+
+/// The address at the other end of a connection.
+pub(super) fn peer(downstream: Option<&Downstream>) -> Option<IpAddr> {
+    let ip = downstream.and_then(Downstream::ip);
+    ip.map(|ip| ip.to_canonical())
+}
 
 impl Client {
     pub(super) fn of(
-        parts: &request::Parts,
+        fields: &impl FieldSet,
         downstream: Option<&Downstream>,
         rules: &Rules,
     ) -> Client {
-        let ip = downstream
-            .and_then(Downstream::ip)
-            .map(|ip| ip.to_canonical());
+        let ip = peer(downstream);
         let is_trusted = is_trusted(ip, rules);
-        let has_id = is_trusted && parts.headers.contains_key(REQUEST_ID);
+        let has_id = is_trusted && fields.has(&REQUEST_ID);
         Client {
             ip: match is_trusted {
-                true => first_untrusted(&parts.headers, rules).or(ip),
+                true => first_untrusted(fields, rules).or(ip),
                 false => ip,
             },
             is_trusted,
@@ -54,7 +85,7 @@ impl Client {
     pub(super) fn id(&self, fields: &HeaderMap) -> Option<String> {
         match self.id {
             Some([high, low]) => Some(format!("{high:016x}{low:016x}")),
-            None => text(fields.get(REQUEST_ID)?).map(str::to_owned),
+            None => text(fields.get(&REQUEST_ID)?.as_bytes()).map(str::to_owned),
         }
     }
 }
@@ -65,12 +96,8 @@ fn is_trusted(ip: Option<IpAddr>, rules: &Rules) -> bool {
 }
 
 /// The last address in X-Forwarded-For that is nobody's whom we trust: each hop appends whom it heard from.
-fn first_untrusted(fields: &HeaderMap, rules: &Rules) -> Option<IpAddr> {
-    let lines: Vec<&str> = fields
-        .get_all(FORWARDED_FOR)
-        .iter()
-        .filter_map(text)
-        .collect();
+fn first_untrusted(fields: &impl FieldSet, rules: &Rules) -> Option<IpAddr> {
+    let lines: Vec<&str> = fields.values(&FORWARDED_FOR).filter_map(text).collect();
     let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut last = None;
     for hop in hops {
@@ -86,8 +113,11 @@ fn first_untrusted(fields: &HeaderMap, rules: &Rules) -> Option<IpAddr> {
     last
 }
 
-fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()
+/// A value that is visible ASCII, as text.
+fn text(value: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let text = value.iter().all(is_visible).then_some(value)?;
+    std::str::from_utf8(text).ok()
 }
 
 /// A number that no other request has: where it began is random.
@@ -114,7 +144,7 @@ pub(super) fn upgrades(parts: &request::Parts) -> bool {
         && fields
             .get_all(header::CONNECTION)
             .iter()
-            .filter_map(text)
+            .filter_map(|value| text(value.as_bytes()))
             .flat_map(|value| value.split(','))
             .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
 }
@@ -126,55 +156,54 @@ pub(super) fn expects_continue(parts: &request::Parts) -> bool {
 }
 
 /// Writes the head as HTTP/1.1. Target and fields are as they came, but for what is for one hop, and what is said anew.
-pub(super) fn write(out: &mut Vec<u8>, turn: &Turn<'_>, length: Length, expects_continue: bool) {
-    let parts = &turn.parts;
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let connection = match turn.upgrades {
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    asking: &Asking<'_, impl FieldSet>,
+    length: Length,
+    expects_continue: bool,
+) {
+    let connection = match asking.upgrades {
         true => Connection::Upgrade,
         false => Connection::KeepAlive,
     };
-    let sets_host = turn.rules.host.is_some();
+    let sets_host = asking.rules.host.is_some();
     write_request_head_with(
         out,
-        (parts.method.as_str(), target),
-        &parts.headers,
+        (asking.method, asking.target),
+        asking.fields,
         (length, connection),
-        |name| match name.as_str() {
-            "expect" => expects_continue,
-            "host" => !sets_host,
-            name => !is_said_anew(name, turn),
+        |name| match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => !sets_host,
+            6 if name.eq_ignore_ascii_case(b"expect") => expects_continue,
+            _ => !is_said_anew(name, asking.client, asking.rules),
         },
-        |out| said_beside(out, turn),
+        |out| said_beside(out, asking),
     );
 }
 
-fn is_said_anew(name: &str, turn: &Turn<'_>) -> bool {
+fn is_said_anew(name: &[u8], client: &Client, rules: &Rules) -> bool {
+    let is = |other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes());
     match name.len() {
-        9 => name == "forwarded" && (!turn.client.is_trusted || turn.rules.forwarded),
-        12 => name == REQUEST_ID && turn.client.id.is_some(),
-        15 => name == FORWARDED_FOR,
-        16 => name == FORWARDED_HOST && !turn.client.is_trusted,
-        17 => name == FORWARDED_PROTO && !turn.client.is_trusted,
+        9 => (!client.is_trusted || rules.forwarded) && is(&header::FORWARDED),
+        12 => client.id.is_some() && is(&REQUEST_ID),
+        15 => is(&FORWARDED_FOR),
+        16 => !client.is_trusted && is(&FORWARDED_HOST),
+        17 => !client.is_trusted && is(&FORWARDED_PROTO),
         _ => false,
     }
 }
 
 /// Lines of fields that are ours to say.
-fn said_beside(out: &mut Vec<u8>, turn: &Turn<'_>) {
-    let (client, fields) = (&turn.client, &turn.parts.headers);
-    let peer = turn.downstream.as_ref().and_then(Downstream::ip);
-    let peer = peer.map(|ip| ip.to_canonical());
-    if let Some(host) = &turn.rules.host {
-        line(out, "host", host.as_bytes());
+fn said_beside(out: &mut Vec<u8>, asking: &Asking<'_, impl FieldSet>) {
+    let Asking { fields, client, .. } = asking;
+    if let Some(host) = &asking.rules.host {
+        line(out, &header::HOST, host.as_bytes());
     }
-    if let Some(ip) = peer {
+    if let Some(ip) = asking.peer {
         out.extend_from_slice(b"x-forwarded-for: ");
         if client.is_trusted {
-            for value in fields.get_all(FORWARDED_FOR) {
-                out.extend_from_slice(value.as_bytes());
+            for value in fields.values(&FORWARDED_FOR) {
+                out.extend_from_slice(value);
                 out.extend_from_slice(b", ");
             }
         }
@@ -182,17 +211,17 @@ fn said_beside(out: &mut Vec<u8>, turn: &Turn<'_>) {
         out.extend_from_slice(b"\r\n");
     }
     let proto: &[u8] = if client.is_secure { b"https" } else { b"http" };
-    if !(client.is_trusted && fields.contains_key(FORWARDED_PROTO)) {
-        line(out, FORWARDED_PROTO, proto);
+    if !(client.is_trusted && fields.has(&FORWARDED_PROTO)) {
+        line(out, &FORWARDED_PROTO, proto);
     }
-    let host = fields.get(header::HOST);
+    let host = fields.host();
     if let Some(host) = host
-        && !(client.is_trusted && fields.contains_key(FORWARDED_HOST))
+        && !(client.is_trusted && fields.has(&FORWARDED_HOST))
     {
-        line(out, FORWARDED_HOST, host.as_bytes());
+        line(out, &FORWARDED_HOST, host);
     }
-    if turn.rules.forwarded {
-        forwarded(out, turn, peer, proto, host);
+    if asking.rules.forwarded {
+        forwarded(out, asking, proto, host);
     }
     if let Some([high, low]) = client.id {
         out.extend_from_slice(b"x-request-id: ");
@@ -205,20 +234,19 @@ fn said_beside(out: &mut Vec<u8>, turn: &Turn<'_>) {
 /// The field of RFC 7239.
 fn forwarded(
     out: &mut Vec<u8>,
-    turn: &Turn<'_>,
-    peer: Option<IpAddr>,
+    asking: &Asking<'_, impl FieldSet>,
     proto: &[u8],
-    host: Option<&HeaderValue>,
+    host: Option<&[u8]>,
 ) {
     out.extend_from_slice(b"forwarded: ");
-    if turn.client.is_trusted {
-        for value in turn.parts.headers.get_all(header::FORWARDED) {
-            out.extend_from_slice(value.as_bytes());
+    if asking.client.is_trusted {
+        for value in asking.fields.values(&header::FORWARDED) {
+            out.extend_from_slice(value);
             out.extend_from_slice(b", ");
         }
     }
     // Writing to a Vec cannot fail.
-    let _ = match peer {
+    let _ = match asking.peer {
         Some(IpAddr::V4(ip)) => write!(out, "for={ip}"),
         Some(IpAddr::V6(ip)) => write!(out, "for=\"[{ip}]\""),
         None => write!(out, "for=unknown"),
@@ -228,14 +256,14 @@ fn forwarded(
     // The gate let it through: there is no quote in it.
     if let Some(host) = host {
         out.extend_from_slice(b";host=\"");
-        out.extend_from_slice(host.as_bytes());
+        out.extend_from_slice(host);
         out.push(b'"');
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
+fn line(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    out.extend_from_slice(name.as_str().as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
@@ -251,17 +279,32 @@ fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
         if at > 0 {
             out.push(b'.');
         }
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
         let skipped = usize::from(octet < 100) + usize::from(octet < 10);
-        out.extend(digits.iter().skip(skipped).map(|digit| b'0' + digit));
+        out.extend_from_slice(digits.get(skipped..).unwrap_or_default());
     }
 }
 
 fn write_hex(out: &mut Vec<u8>, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for place in (0..16).rev() {
-        let digit = (number >> (place * 4)) & 0xf;
-        out.extend(DIGITS.get(digit as usize));
+    let digits: [u8; 16] = std::array::from_fn(|place| {
+        let digit = (number >> ((15 - place) * 4)) & 0xf;
+        DIGITS.get(digit as usize).copied().unwrap_or_default()
+    });
+    out.extend_from_slice(&digits);
+}
+
+/// Takes out of an answer what it says of the backend's connection: that this is closed is not the client's affair.
+/// Upgrade stays, for those who may write it.
+pub(super) fn forget_connection(fields: &mut HeaderMap) {
+    if !FieldSet::names_fields(fields) {
+        fields.remove(header::CONNECTION);
+        return;
+    }
+    let upgrades: Vec<HeaderValue> = fields.get_all(header::UPGRADE).iter().cloned().collect();
+    strip_hop_by_hop(fields);
+    for upgrade in upgrades {
+        fields.append(header::UPGRADE, upgrade);
     }
 }
 
@@ -271,7 +314,7 @@ pub(super) fn absolute(turn: &Turn<'_>, is_secure: bool) -> Result<::http::Reque
     let wrong = |why: String| {
         Error::new(Kind::Protocol, Side::Downstream, "passing a request on").because(why)
     };
-    let asked = parts.headers.get(header::HOST).and_then(text);
+    let asked = FieldSet::host(&parts.headers).and_then(text);
     let host = turn.rules.host.as_deref().or(asked).unwrap_or_default();
     let target = parts
         .uri
@@ -288,18 +331,18 @@ pub(super) fn absolute(turn: &Turn<'_>, is_secure: bool) -> Result<::http::Reque
     fields.remove(header::HOST);
     fields.remove(header::EXPECT);
     for name in [
-        FORWARDED_FOR,
-        FORWARDED_HOST,
-        FORWARDED_PROTO,
-        REQUEST_ID,
-        "forwarded",
+        &FORWARDED_FOR,
+        &FORWARDED_HOST,
+        &FORWARDED_PROTO,
+        &REQUEST_ID,
+        &header::FORWARDED,
     ] {
-        if is_said_anew(name, turn) {
+        if is_said_anew(name.as_str().as_bytes(), &turn.client, turn.rules) {
             fields.remove(name);
         }
     }
     let mut beside = Vec::new();
-    said_beside(&mut beside, turn);
+    said_beside(&mut beside, &asking(turn));
     for said in beside.split(|byte| *byte == b'\n') {
         let said = said.strip_suffix(b"\r").unwrap_or(said);
         let Some(colon) = said.iter().position(|byte| *byte == b':') else {
@@ -365,7 +408,7 @@ mod tests {
         ] {
             let mut fields = HeaderMap::new();
             for line in lines {
-                fields.append(FORWARDED_FOR, HeaderValue::from_static(line));
+                fields.append(&FORWARDED_FOR, HeaderValue::from_static(line));
             }
             let expected = ip.map(|ip| ip.parse().expect("an address"));
             assert_eq!(first_untrusted(&fields, &rules), expected, "{lines:?}");
