@@ -5,6 +5,7 @@
 //! written down of it in `log`.
 
 mod attempt;
+mod choice;
 mod head;
 mod log;
 mod rules;
@@ -16,6 +17,8 @@ use std::time::Instant;
 use ::http::request;
 
 use self::attempt::{Attempt, Tried};
+use self::choice::Choice;
+pub use self::choice::Foreseen;
 use self::head::Client;
 use self::log::Record;
 pub use self::rules::{Rules, Secret};
@@ -88,8 +91,9 @@ enum Chosen {
 impl Turn<'_> {
     async fn run(self, body: Outgoing) -> Result<Response> {
         self.pool.budget().deposit();
-        match self.tries(body).await {
-            Ok((tried, chosen, retries)) => Ok(self.answer(tried, chosen, retries)),
+        let mut retries = 0;
+        match self.tries(body, &mut retries).await {
+            Ok((tried, chosen)) => Ok(self.answer(tried, chosen, retries)),
             // What the client did wrong is told by whoever talks with it.
             Err(Unanswered::Failed(error)) if error.side() == Side::Downstream => Err(error),
             Err(unanswered) => {
@@ -97,7 +101,7 @@ impl Turn<'_> {
                 let (Unanswered::Failed(error) | Unanswered::NoLease(error)) = unanswered;
                 tracing::warn!(pool = self.pool.name(), %error, "a request failed");
                 if self.rules.log {
-                    self.record(status).failed(&error);
+                    self.record(status).failed(&error, retries);
                 }
                 Ok(Problem::new(status).detail(detail).response())
             }
@@ -108,29 +112,25 @@ impl Turn<'_> {
     async fn tries(
         &self,
         mut body: Outgoing,
-    ) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
-        let sticky = self.options.sticky.as_ref();
-        let stuck =
-            sticky.and_then(|sticky| sticky::named(self.pool, sticky, self.rules, &self.parts));
-        let key = self
-            .rules
-            .key(&self.options.strategy, &self.parts, &self.client);
+        retries: &mut u32,
+    ) -> std::result::Result<(Tried, Chosen), Unanswered> {
+        let choice = Choice::of(
+            self.pool,
+            &self.options,
+            self.rules,
+            &self.parts,
+            &self.client,
+        );
         let mut avoid: Vec<Arc<Backend>> = Vec::new();
-        let mut retries = 0;
         let mut last = None;
         loop {
-            let wanted = Wanted {
-                key,
-                avoid: &avoid,
-                stick: stuck.as_ref().map(|backend| backend.name()),
-            };
-            let lease = match (self.pool.lease(wanted).await, last.take()) {
+            let lease = match (self.pool.lease(choice.wanted(&avoid)).await, last.take()) {
                 (Ok(lease), _) => lease,
                 (Err(_), Some(error)) => return Err(Unanswered::Failed(error)),
                 (Err(error), None) => return Err(Unanswered::NoLease(error)),
             };
-            let chosen = match &stuck {
-                _ if retries > 0 => Chosen::Retry,
+            let chosen = match &choice.stuck {
+                _ if *retries > 0 => Chosen::Retry,
                 Some(stuck) if Arc::ptr_eq(stuck, lease.backend()) => Chosen::Cookie,
                 _ => Chosen::Strategy,
             };
@@ -138,14 +138,14 @@ impl Turn<'_> {
             let attempt = Attempt::new(self, lease);
             let failed = match self.options.hedge {
                 Some(after) if self.may_repeat && body.is_nothing() => {
-                    match Box::pin(self.hedged(attempt, after, key)).await {
-                        Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
-                        Ok((tried, false)) => return Ok((tried, chosen, retries)),
+                    match Box::pin(self.hedged(attempt, after, choice.key)).await {
+                        Ok((tried, true)) => return Ok((tried, Chosen::Hedge)),
+                        Ok((tried, false)) => return Ok((tried, chosen)),
                         Err(failed) => failed,
                     }
                 }
                 _ => match attempt.run(body).await {
-                    Ok(tried) => return Ok((tried, chosen, retries)),
+                    Ok(tried) => return Ok((tried, chosen)),
                     Err(failed) => failed,
                 },
             };
@@ -153,7 +153,7 @@ impl Turn<'_> {
             body = back;
             let may_retry = (!failed.sent || self.may_repeat)
                 && failed.error.side() != Side::Downstream
-                && retries < self.options.retry.times
+                && *retries < self.options.retry.times
                 && self.has_time()
                 && body.rewind()
                 && self.pool.budget().withdraw();
@@ -162,7 +162,7 @@ impl Turn<'_> {
             }
             tracing::debug!(pool = self.pool.name(), error = %failed.error, "trying another backend");
             last = Some(failed.error);
-            retries += 1;
+            *retries += 1;
             avoid.push(backend);
         }
     }

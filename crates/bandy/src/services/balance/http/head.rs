@@ -34,9 +34,18 @@ impl Client {
         downstream: Option<&Downstream>,
         rules: &Rules,
     ) -> Client {
-        let ip = downstream
-            .and_then(Downstream::ip)
-            .map(|ip| ip.to_canonical());
+        let is_secure = downstream.is_some_and(Downstream::is_secure);
+        Client::at(downstream.and_then(Downstream::ip), is_secure, parts, rules)
+    }
+
+    /// The same, of who came from this address.
+    pub(super) fn at(
+        ip: Option<IpAddr>,
+        is_secure: bool,
+        parts: &request::Parts,
+        rules: &Rules,
+    ) -> Client {
+        let ip = ip.map(|ip| ip.to_canonical());
         let is_trusted = is_trusted(ip, rules);
         let has_id = is_trusted && parts.headers.contains_key(REQUEST_ID);
         Client {
@@ -45,7 +54,7 @@ impl Client {
                 false => ip,
             },
             is_trusted,
-            is_secure: downstream.is_some_and(Downstream::is_secure),
+            is_secure,
             id: (rules.request_id && !has_id).then(next_id),
         }
     }
