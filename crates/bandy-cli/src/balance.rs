@@ -116,7 +116,7 @@ pub struct PoolOptions {
     /// For a connection to a backend [default: 5s]
     #[arg(long, value_name = "TIME")]
     pub connect: Option<String>,
-    /// Tell backends who came: v1 or v2 of the PROXY protocol; for tcp, tls, ws and wss [default: nothing]
+    /// Tell backends who came: v1 or v2 of the PROXY protocol; for all but udp [default: nothing]
     #[arg(long, value_name = "VERSION")]
     pub proxy_protocol: Option<String>,
 }

@@ -5,9 +5,13 @@ mod chaos;
 mod fields;
 mod gate;
 mod h2;
+mod keys;
+mod plan;
+mod proxied;
 mod retries;
 mod sticky;
 mod switch;
+mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
