@@ -23,8 +23,9 @@ pub enum Unit {
     Ratio,
     Bytes,
     Mebibytes,
-    /// The only one of which more is better.
+    /// Of these two more is better.
     PerSecond,
+    RatioAtLeast,
 }
 
 impl Unit {
@@ -33,18 +34,22 @@ impl Unit {
         match self {
             Unit::Ratio | Unit::Bytes | Unit::Mebibytes => "<=",
             Unit::PerSecond => ">",
+            Unit::RatioAtLeast => ">=",
         }
     }
 }
 
 impl Goal {
     pub fn verdict(&self) -> &'static str {
-        match self.measured {
-            None => "not measured",
-            Some(measured) if self.unit == Unit::PerSecond && measured > self.limit => "met",
-            Some(measured) if self.unit != Unit::PerSecond && measured <= self.limit => "met",
-            Some(_) => "**not met**",
-        }
+        let Some(measured) = self.measured else {
+            return "not measured";
+        };
+        let is_met = match self.unit {
+            Unit::Ratio | Unit::Bytes | Unit::Mebibytes => measured <= self.limit,
+            Unit::PerSecond => measured > self.limit,
+            Unit::RatioAtLeast => measured >= self.limit,
+        };
+        if is_met { "met" } else { "**not met**" }
     }
 }
 

@@ -4,19 +4,24 @@
 //! every round (A B A B ...), afresh, and a ratio is the median of the rounds' own ratios. CPU is counted over the balancer's
 //! whole process tree, in both directions of both connections.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
+use crate::goals::{Goal, Unit};
 use crate::idle::{self, Speech};
 use crate::machine::{self, Interrupt, Placement};
+use crate::page::Page;
 use crate::running::{Ready, Running};
-use crate::sample::{Window, median};
+use crate::sample::{Window, median, paired_ratio};
 use crate::stable::{Stable, write};
 use crate::subject::{Role, Server, Subject};
-use crate::{bulk, tcp};
+use crate::tables::{aligned, number};
+use crate::{bulk, tables, tcp};
+
+/// What both of the others are told.
+const BUFFERS: &str = "buffers of 64 KiB";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Balancer {
@@ -51,16 +56,6 @@ impl Balancer {
             Balancer::Nginx => machine::is_installed("nginx", "-v"),
         }
     }
-
-    fn version(self) -> String {
-        match self {
-            Balancer::Bandy => String::new(),
-            Balancer::Haproxy | Balancer::HaproxySplice => {
-                machine::version("haproxy", &["-v"], "HAProxy version")
-            }
-            Balancer::Nginx => machine::version("nginx", &["-v"], ""),
-        }
-    }
 }
 
 /// What is measured.
@@ -84,20 +79,25 @@ impl Work {
         }
     }
 
+    /// What it is called on the command line.
+    fn name(self) -> &'static str {
+        match self {
+            Work::Messages(tcp::Setting { bytes: 1024.., .. }) => "16k",
+            Work::Messages(tcp::Setting {
+                connections: 1_000..,
+                ..
+            }) => "64b-1000",
+            Work::Messages(_) => "64b-50",
+            Work::Bulk(_) => "bulk",
+            Work::Idle(_) => "idle",
+        }
+    }
+
     fn unit(self) -> &'static str {
         match self {
             Work::Messages(_) => "us CPU/message",
             Work::Bulk(_) => "us CPU/MiB",
             Work::Idle(_) => "KiB/connection",
-        }
-    }
-
-    /// The most that ours may be of HAProxy's.
-    fn goal(self) -> Option<f64> {
-        match self {
-            Work::Messages(_) => Some(0.9),
-            Work::Bulk(_) => Some(0.5),
-            Work::Idle(_) => None,
         }
     }
 }
@@ -107,71 +107,121 @@ impl Work {
 struct Turn {
     cost: f64,
     rate: f64,
+    /// How much of a core it had.
+    busy: Option<f64>,
     p99_us: Option<f64>,
 }
+
+/// A balancer's rounds; `None` where one failed.
+type Turns = Vec<(Balancer, Vec<Option<Turn>>)>;
 
 pub struct L4<'a> {
     pub stable: &'a Stable,
     pub rounds: usize,
     pub window: Window,
     pub is_quick: bool,
+    /// Only these balancers, and these rows; all where there is none.
     pub only: &'a [String],
+    pub rows: &'a [String],
     pub interrupt: &'a Interrupt,
 }
 
 impl L4<'_> {
-    /// Every work, as Markdown; and whether nothing failed.
-    pub fn run(&self) -> Result<(String, bool)> {
+    /// The names of all rows.
+    pub fn row_names() -> impl Iterator<Item = &'static str> {
+        L4::works(false).into_iter().map(Work::name)
+    }
+
+    fn works(is_quick: bool) -> [Work; 5] {
         let message = |connections, bytes| Work::Messages(tcp::Setting { connections, bytes });
-        let bulk = if self.is_quick { 64 << 20 } else { 2 << 30 };
-        let works = [
+        let bulk = if is_quick { 64 << 20 } else { 2 << 30 };
+        [
             message(50, 64),
             message(1_000, 64),
             message(50, 16 << 10),
             Work::Bulk(bulk),
-            Work::Idle(if self.is_quick { 500 } else { 4_000 }),
-        ];
-        let mut text = "## Streams through a balancer\n\n".to_owned();
+            Work::Idle(if is_quick { 500 } else { 4_000 }),
+        ]
+    }
+
+    /// Measures, and says so in Markdown; and whether nothing failed.
+    pub fn run(&self) -> Result<(String, bool)> {
+        let is_wanted = |list: &[String], name| list.is_empty() || list.iter().any(|n| n == name);
         let balancers: Vec<Balancer> = Balancer::ALL
             .into_iter()
-            .filter(|b| self.only.is_empty() || self.only.iter().any(|name| name == b.name()))
+            .filter(|balancer| is_wanted(self.only, balancer.name()))
             .collect();
-        for balancer in &balancers {
-            let what = match balancer.is_installed() {
-                true => balancer.version(),
+        let versions = balancers.iter().map(|b| {
+            let version = match b.is_installed() {
+                true => self.version(*b),
                 false => "not installed".to_owned(),
             };
-            if !what.is_empty() {
-                let _ = writeln!(text, "- {}: {what}", balancer.name());
-            }
+            (b.name(), version)
+        });
+        let mut page = Page::new("Streams through a balancer", versions.collect());
+        page.rounds(
+            self.rounds,
+            self.window.count,
+            self.stable.cores_are_apart(),
+        );
+        let mut failures = Vec::new();
+        let mut goals = Vec::new();
+        let works = L4::works(self.is_quick);
+        for work in works
+            .into_iter()
+            .filter(|work| is_wanted(self.rows, work.name()))
+        {
+            let turns = self.turns(work, &balancers, &mut failures)?;
+            page.section(&work.title(), &table(work, &turns));
+            goals.extend(goal(work, &turns));
         }
-        let mut is_whole = true;
-        for work in works {
-            let mut turns: Vec<(Balancer, Vec<Option<Turn>>)> = balancers
-                .iter()
-                .filter(|balancer| balancer.is_installed())
-                .map(|balancer| (*balancer, Vec::new()))
-                .collect();
-            for round in 1..=self.rounds {
-                for (balancer, turns) in &mut turns {
-                    let name = balancer.name();
-                    let heading =
-                        format!("{}, round {round}/{}, {name}", work.title(), self.rounds);
-                    let turn = self.turn(*balancer, work);
-                    self.interrupt.check()?;
-                    match &turn {
-                        Ok(turn) => eprintln!("{heading}: {:.2} {}", turn.cost, work.unit()),
-                        Err(error) => {
-                            is_whole = false;
-                            eprintln!("{heading}: failed: {error:#}");
-                        }
-                    }
-                    turns.push(turn.ok());
+        page.section("Goals", &tables::goals(&goals));
+        page.failures(&failures);
+        Ok((page.text(), failures.is_empty()))
+    }
+
+    fn version(&self, balancer: Balancer) -> String {
+        match balancer {
+            Balancer::Bandy => match self.stable.bandy_itself() {
+                Ok(bandy) => {
+                    machine::version(&bandy.get_program().to_string_lossy(), &["--version"], "")
                 }
+                Err(_) => "left out".to_owned(),
+            },
+            Balancer::Haproxy | Balancer::HaproxySplice => {
+                let version = machine::version("haproxy", &["-v"], "HAProxy version");
+                format!("{version}; {BUFFERS}")
             }
-            text.push_str(&table(work, &turns));
+            Balancer::Nginx => format!("{}; {BUFFERS}", machine::version("nginx", &["-v"], "")),
         }
-        Ok((text, is_whole))
+    }
+
+    /// All rounds of a work.
+    fn turns(
+        &self,
+        work: Work,
+        balancers: &[Balancer],
+        failures: &mut Vec<String>,
+    ) -> Result<Turns> {
+        let installed = balancers.iter().filter(|balancer| balancer.is_installed());
+        let mut all: Turns = installed.map(|balancer| (*balancer, Vec::new())).collect();
+        for round in 1..=self.rounds {
+            for (balancer, turns) in &mut all {
+                let name = balancer.name();
+                let heading = format!("{}, round {round}/{}, {name}", work.title(), self.rounds);
+                let turn = self.turn(*balancer, work);
+                self.interrupt.check()?;
+                match &turn {
+                    Ok(turn) => eprintln!("{heading}: {:.2} {}", turn.cost, work.unit()),
+                    Err(error) => {
+                        eprintln!("{heading}: failed: {error:#}");
+                        failures.push(format!("{heading}: {error:#}"));
+                    }
+                }
+                turns.push(turn.ok());
+            }
+        }
+        Ok(all)
     }
 
     fn turn(&self, balancer: Balancer, work: Work) -> Result<Turn> {
@@ -187,6 +237,7 @@ impl L4<'_> {
                 Ok(Turn {
                     cost: sample.cpu_us,
                     rate: sample.per_second,
+                    busy: Some(sample.busy),
                     p99_us: sample.p99_us,
                 })
             }
@@ -197,6 +248,7 @@ impl L4<'_> {
                 Ok(Turn {
                     cost: done.cpu_seconds * 1e6 / mib,
                     rate: mib / done.seconds,
+                    busy: Some(done.cpu_seconds / done.seconds),
                     p99_us: None,
                 })
             }
@@ -205,6 +257,7 @@ impl L4<'_> {
                 Ok(Turn {
                     cost: idle.answered / 1024.0,
                     rate: connections as f64,
+                    busy: None,
                     p99_us: None,
                 })
             }
@@ -266,45 +319,66 @@ fn nginx(dir: &Path, port: u16, backend: u16) -> Result<Command> {
     Ok(command)
 }
 
-fn table(work: Work, turns: &[(Balancer, Vec<Option<Turn>>)]) -> String {
-    let mut text = format!("\n### {}\n\n", work.title());
+fn table(work: Work, turns: &Turns) -> String {
     let rate = match work {
         Work::Messages(_) => "messages/s",
         Work::Bulk(_) => "MiB/s",
         Work::Idle(_) => "connections",
     };
-    let _ = writeln!(
-        text,
-        "| balancer | {} | bandy's of it | {rate} | p99 us |\n|---|---:|---:|---:|---:|",
-        work.unit()
-    );
-    let ours = turns.iter().find(|(b, _)| *b == Balancer::Bandy);
-    for (balancer, all) in turns {
-        let of = |what: fn(&Turn) -> f64| median(all.iter().flatten().map(what));
-        let ratio = ours.and_then(|(_, ours)| {
-            let pairs = ours.iter().zip(all);
-            median(pairs.filter_map(|(our, other)| Some(our.as_ref()?.cost / other.as_ref()?.cost)))
-        });
-        let shown = |value: Option<f64>, digits: usize| match value {
-            Some(value) => format!("{value:.digits$}"),
-            None => "-".to_owned(),
-        };
-        let p99 = median(all.iter().flatten().filter_map(|turn| turn.p99_us));
-        let mut verdict = shown(ratio, 2);
-        if let (Balancer::Haproxy, Some(goal), Some(ratio)) = (*balancer, work.goal(), ratio) {
-            let met = if ratio <= goal { "met" } else { "NOT met" };
-            let _ = write!(verdict, " (goal {goal}: {met})");
+    let rows = turns.iter().map(|(balancer, all)| {
+        let of = |what: fn(&Turn) -> Option<f64>| median(all.iter().flatten().filter_map(what));
+        vec![
+            balancer.name().to_owned(),
+            number(of(|turn| Some(turn.cost)), 2),
+            number(ratio(turns, *balancer), 2),
+            number(of(|turn| Some(turn.rate)), 0),
+            number(of(|turn| turn.busy), 2),
+            number(of(|turn| turn.p99_us), 0),
+        ]
+    });
+    let header = [
+        "balancer",
+        work.unit(),
+        "ratio",
+        rate,
+        "of a core",
+        "p99 us",
+    ];
+    aligned(&header, rows.collect())
+}
+
+/// What Bandy takes of what a peer takes, paired by round.
+fn ratio(turns: &Turns, peer: Balancer) -> Option<f64> {
+    let costs = |balancer| {
+        let (_, turns) = turns.iter().find(|(b, _)| *b == balancer)?;
+        let costs = turns.iter().map(|turn| turn.as_ref().map(|turn| turn.cost));
+        Some(costs.collect::<Vec<_>>())
+    };
+    paired_ratio(&costs(Balancer::Bandy)?, &costs(peer)?)
+}
+
+fn goal(work: Work, turns: &Turns) -> Option<Goal> {
+    let goal = |what: &str, limit, unit, measured| {
+        let what = format!("{}: {what}", work.title());
+        Some(Goal {
+            what,
+            limit,
+            unit,
+            measured,
+        })
+    };
+    let of_haproxys = ratio(turns, Balancer::Haproxy);
+    match work {
+        Work::Messages(setting) if setting.bytes > 1024 => None,
+        Work::Messages(_) => goal("CPU / haproxy's", 0.9, Unit::Ratio, of_haproxys),
+        Work::Bulk(_) => goal("CPU / haproxy's", 0.5, Unit::Ratio, of_haproxys),
+        Work::Idle(_) => {
+            let bandy = turns.iter().find(|(b, _)| *b == Balancer::Bandy);
+            let costs = bandy.into_iter().flat_map(|(_, turns)| turns).flatten();
+            let bytes = median(costs.map(|turn| turn.cost * 1024.0));
+            goal("bytes each", 2560.0, Unit::Bytes, bytes)
         }
-        let _ = writeln!(
-            text,
-            "| {} | {} | {verdict} | {} | {} |",
-            balancer.name(),
-            shown(of(|turn| turn.cost), 2),
-            shown(of(|turn| turn.rate), 0),
-            shown(p99, 0),
-        );
     }
-    text
 }
 
 #[cfg(test)]
@@ -312,22 +386,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_says_whether_the_goal_is_met() {
+    fn a_goal_is_judged_by_ratios_of_rounds() {
         let turn = |cost| {
             Some(Turn {
                 cost,
                 rate: 1.0,
+                busy: None,
                 p99_us: None,
             })
         };
         let work = Work::Bulk(1 << 20);
-        let turns = [
+        let turns = vec![
             (Balancer::Bandy, vec![turn(1.0), turn(2.0), None]),
             (Balancer::Haproxy, vec![turn(4.0), turn(4.0), turn(9.0)]),
         ];
+        let goal = goal(work, &turns).expect("bulk has a goal");
+        assert_eq!((goal.measured, goal.verdict()), (Some(0.375), "met"));
         let text = table(work, &turns);
-        assert!(text.contains("| bandy | 1.50 | 1.00 | 1 | - |"), "{text}");
-        let verdict = "| haproxy | 4.00 | 0.38 (goal 0.5: met) | 1 | - |";
-        assert!(text.contains(verdict), "{text}");
+        assert!(text.contains("1.50 |  1.00 |"), "{text}");
     }
 }

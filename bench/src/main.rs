@@ -21,6 +21,7 @@ mod idle;
 mod l4;
 mod loader;
 mod machine;
+mod page;
 mod pattern;
 mod proc;
 mod report;
@@ -44,7 +45,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 
+use crate::balance::Balance;
 use crate::idle::Speech;
+use crate::l4::L4;
 use crate::machine::{Cores, Interrupt};
 use crate::report::{Report, Work};
 use crate::rounds::Bench;
@@ -115,6 +118,9 @@ struct Args {
     /// Measure only these, by the names in the tables
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     only: Vec<String>,
+    /// balance and l4: measure only these rows; a wrong name lists them
+    #[arg(long, value_delimiter = ',', value_name = "ROW,...")]
+    rows: Vec<String>,
     /// One short round, and 256 MiB instead of 8 GiB: to see that it works, not to quote
     #[arg(long)]
     quick: bool,
@@ -152,17 +158,32 @@ fn run(args: &Args) -> Result<bool> {
     if rounds == 0 || !(0.1..=600.0).contains(&seconds) {
         bail!("rounds must be at least 1, seconds between 0.1 and 600");
     }
-    if args.mode == Mode::Balance {
-        machine::raise_file_limit(2 * FILES + 10_000)?;
-        let bandy = bandy(args)?.context("`--without-bandy` leaves nothing to compare")?;
-        let time = Duration::from_secs_f64(seconds);
-        let cores = Cores::share_out()?;
-        let text = balance::run(&cores, bandy, &args.only, rounds, time, &interrupt)?;
-        println!("{text}");
-        if let Some(path) = &args.markdown {
-            fs::write(path, &text).with_context(|| format!("writing {}", path.display()))?;
+    let known: Vec<&str> = match args.mode {
+        Mode::Balance => Balance::row_names().collect(),
+        Mode::L4 => L4::row_names().collect(),
+        _ => Vec::new(),
+    };
+    for row in &args.rows {
+        if known.is_empty() {
+            bail!("--rows {row}: only `balance` and `l4` have rows to choose from");
         }
-        return Ok(true);
+        if !known.contains(&row.as_str()) {
+            let known = known.join(", ");
+            bail!("--rows {row}: there is no such row; there are {known}");
+        }
+    }
+    if args.mode == Mode::Balance {
+        let balance = Balance {
+            files: machine::raise_file_limit(FILES)?,
+            bandy: bandy(args)?.context("`--without-bandy` leaves nothing to compare")?,
+            cores: &Cores::share_out()?,
+            only: &args.only,
+            rows: &args.rows,
+            rounds,
+            time: Duration::from_secs_f64(seconds),
+            interrupt: &interrupt,
+        };
+        return told(args, balance.run()?);
     }
     for name in &args.only {
         if args.mode != Mode::L4 && !Server::ALL.iter().any(|server| server.name() == name) {
@@ -200,20 +221,16 @@ fn run(args: &Args) -> Result<bool> {
         interrupt,
     };
     if args.mode == Mode::L4 {
-        let l4 = l4::L4 {
+        let l4 = L4 {
             stable: &bench.stable,
             rounds,
             window: bench.window,
             is_quick: args.quick,
             only: &args.only,
+            rows: &args.rows,
             interrupt: &bench.interrupt,
         };
-        let (text, is_whole) = l4.run()?;
-        println!("{text}");
-        if let Some(path) = &args.markdown {
-            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
-        }
-        return Ok(is_whole);
+        return told(args, l4.run()?);
     }
     let versions = bench.stable.versions(
         !matches!(args.mode, Mode::Http | Mode::Load),
@@ -284,6 +301,15 @@ fn run(args: &Args) -> Result<bool> {
         fs::write(path, json).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(report.failures().is_empty())
+}
+
+/// Shows a page of results, and writes it where that is wanted. Whether it is whole.
+fn told(args: &Args, (text, is_whole): (String, bool)) -> Result<bool> {
+    println!("{text}");
+    if let Some(path) = &args.markdown {
+        fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(is_whole)
 }
 
 fn bandy(args: &Args) -> Result<Option<PathBuf>> {

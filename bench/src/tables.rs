@@ -130,7 +130,7 @@ pub fn durable(rounds: &[Result<Durable, String>]) -> String {
 pub fn goals(all: &[Goal]) -> String {
     let rows = all.iter().map(|goal| {
         let (decimals, unit) = match goal.unit {
-            Unit::Ratio => (2, "x"),
+            Unit::Ratio | Unit::RatioAtLeast => (2, "x"),
             Unit::Bytes => (0, " B"),
             Unit::Mebibytes => (1, " MiB"),
             Unit::PerSecond => (0, "/s"),
@@ -148,12 +148,12 @@ pub fn goals(all: &[Goal]) -> String {
     aligned(&["what", "goal", "measured", "verdict"], rows.collect())
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
 /// A Markdown table whose columns line up: the first to the left, numbers to the right.
-fn aligned(header: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn aligned(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let widths: Vec<usize> = (0..header.len())
         .map(|column| {
             rows.iter()

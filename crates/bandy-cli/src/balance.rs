@@ -115,7 +115,7 @@ pub struct PoolOptions {
     /// For a connection to a backend [default: 5s]
     #[arg(long, value_name = "TIME")]
     pub connect: Option<String>,
-    /// Tell backends who came: v1 or v2 of the PROXY protocol; for tcp, tls, ws and wss [default: nothing]
+    /// Tell backends who came: v1 or v2 of the PROXY protocol; for all but udp [default: nothing]
     #[arg(long, value_name = "VERSION")]
     pub proxy_protocol: Option<String>,
 }
@@ -278,8 +278,7 @@ fn pool(args: &BalanceArgs) -> Table {
     pool
 }
 
-/// `http://:5001`, or `http://:5001,weight=2,max=100`. What is no option belongs to the URL, and the check says what is
-/// wrong with it.
+/// `http://:5001`, or `http://:5001,weight=2,max=100`. The check knows which options there are, and says so.
 fn backend(text: &str, origin: &Origin) -> Value {
     let mut url = text;
     let mut options = Vec::new();
@@ -287,7 +286,7 @@ fn backend(text: &str, origin: &Origin) -> Value {
         let Some((key, value)) = option.split_once('=') else {
             break;
         };
-        if !matches!(key, "weight" | "max" | "name") || !is_url(rest) {
+        if !is_option(key, rest) {
             break;
         }
         options.push((key, value));
@@ -302,4 +301,14 @@ fn backend(text: &str, origin: &Origin) -> Value {
         table.set(&[key], Data::from_flag(value), origin.clone());
     }
     Value::new(Data::Table(table), origin.clone())
+}
+
+/// Whether this is an option's name, or meant to be one, and not part of the URL before it: a file's name may have commas in it.
+fn is_option(key: &str, url: &str) -> bool {
+    let is_word = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    is_url(url)
+        && match url.starts_with("unix:") {
+            true => matches!(key, "weight" | "max" | "name"),
+            false => is_word && key != "url",
+        }
 }

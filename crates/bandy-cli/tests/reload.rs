@@ -257,3 +257,41 @@ fn a_process_that_cannot_take_over_changes_nothing() {
     assert_eq!(get(&web).expect("answered"), "one");
     assert_eq!(old.stop(), 0);
 }
+
+/// A balancer makes room for the next one while requests go through it: those that are on their way are answered, and whoever
+/// comes finds one or the other.
+#[test]
+fn a_balancer_is_replaced_under_load() {
+    let file = File::new();
+    let backend = Program::new(BANDY, &file.stage).args(["serve", "greet", "http://:0"]);
+    let backend = backend.args(["--text", "hello"]).start();
+    let (port, to) = (file.port, backend.endpoint(0));
+    let balances = |pool: &str| {
+        file.write(&format!(
+            "[server.web]\nlisten = \"http://127.0.0.1:{port}\"\nservice.balance = \"api\"\n\
+             [pool.api]\nbackend = \"{to}\"\n{pool}\n"
+        ));
+    };
+    balances("");
+    let mut old = file.run(&[]);
+    let web = old.endpoint(0);
+    let crowd = Crowd::ask(&web);
+    crowd.some_more();
+    // The file is read again, with another pool each time.
+    for n in 1..=5 {
+        balances(&format!("max = {}", n * 100));
+        assert_eq!(file.reload(&[]).1, "reloaded: changed pool api");
+        crowd.some_more();
+    }
+    let mut new = file.run(&["--take-over"]);
+    assert_eq!(new.endpoint(0), web);
+    new.log("of the old one", |line| {
+        line.says("taken over from the process before")
+    });
+    crowd.some_more();
+    assert_eq!(old.wait().code(), Some(0));
+    crowd.some_more();
+    crowd.was_never_refused();
+    assert_eq!(get(&web).expect("answered"), "hello");
+    assert_eq!(new.stop(), 0);
+}

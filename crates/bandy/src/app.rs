@@ -17,6 +17,7 @@ use crate::net::{Inherited, Spare};
 use crate::pool::{self, Pools};
 use crate::server::{Change, Loops, Running, Server};
 use crate::services::admin::{Card, View, Wish};
+use crate::services::balance::Balance;
 use crate::services::{self, Built, Needs};
 use crate::state::{self, Location, backup};
 use overseer::Overseer;
@@ -43,7 +44,7 @@ struct Served {
     built: Built,
 }
 
-/// What another plan made of the servers: their names.
+/// What another plan made of the servers and pools: their names. A pool's is `pool NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Those that there were not.
@@ -54,6 +55,15 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Those that nothing was done to.
     pub kept: Vec<String>,
+}
+
+impl Changes {
+    fn extend(&mut self, more: Changes) {
+        self.added.extend(more.added);
+        self.changed.extend(more.changed);
+        self.removed.extend(more.removed);
+        self.kept.extend(more.kept);
+    }
 }
 
 impl App {
@@ -145,17 +155,40 @@ impl App {
         let overseer = self
             .overseer
             .prepare(&self.plan, plan, &self.loops, &mut inherited)?;
+        let told = |update: &pool::Update| format!("pool {}", update.name());
+        let told: Vec<String> = updates.iter().map(told).collect();
         updates.into_iter().for_each(pool::Update::apply);
         let is_new = |pool: &&Arc<pool::Pool>| self.needs.pools.get(pool.name()).is_none();
         for pool in needs.pools.all().filter(is_new) {
             self.loops.spawn(pool.keep());
         }
-        let changes = self.commit(plan, needs, steps, &mut inherited);
+        let pools = self.pool_changes(plan, told);
+        let mut changes = self.commit(plan, needs, steps, &mut inherited);
+        changes.extend(pools);
         if let Some(running) = self.overseer.become_next(overseer, &mut inherited) {
             self.leave(running);
         }
         self.show();
         Ok(changes)
+    }
+
+    /// What becomes of the pools, of which these are told anew.
+    fn pool_changes(&self, plan: &Plan, changed: Vec<String>) -> Changes {
+        let names = |plan: &Plan| -> Vec<String> {
+            let names = plan.pools.iter().map(|pool| format!("pool {}", pool.name));
+            names.collect()
+        };
+        let (before, now) = (names(&self.plan), names(plan));
+        let (kept, added) = now
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|n| before.contains(n));
+        Changes {
+            added,
+            kept: kept.into_iter().filter(|n| !changed.contains(n)).collect(),
+            removed: before.into_iter().filter(|n| !now.contains(n)).collect(),
+            changed,
+        }
     }
 
     /// Does what was prepared.
@@ -232,7 +265,19 @@ impl App {
                 .map(|pool| pool.name.clone())
                 .collect(),
             pools: self.needs.pools.clone(),
+            balances: self.balances(),
         });
+    }
+
+    fn balances(&self) -> Vec<(String, Balance)> {
+        let of = |served: &Served| {
+            let name = served.running.name();
+            let balances = served.built.balances().iter().cloned();
+            balances
+                .map(move |balance| (name.clone(), balance))
+                .collect::<Vec<_>>()
+        };
+        self.servers.iter().flat_map(of).collect()
     }
 
     /// Where those who ask the admin endpoint for it want the configuration to be read again. Until this is taken, they

@@ -70,11 +70,16 @@ fn change(to: SocketAddr, backend: &str, what: Value) -> (u16, Value) {
 
 /// Two servers that say who they are, a balancer before them, and the admin endpoint.
 fn web(pool: &str) -> App {
+    web_by("\"api\"", pool)
+}
+
+/// The same, with what the balancing service is told.
+fn web_by(balance: &str, pool: &str) -> App {
     let ports: Vec<u16> = (0..2).map(|_| free_port()).collect();
     let (a, b) = (ports[0], ports[1]);
     start(&format!(
         "[admin]\nlisten = \"http://127.0.0.1:0\"\n\
-         [server.edge]\nlisten = \"http://127.0.0.1:0\"\nservice.balance = \"api\"\n\
+         [server.edge]\nlisten = \"http://127.0.0.1:0\"\nservice.balance = {balance}\n\
          [server.a]\nlisten = \"http://127.0.0.1:{a}\"\nservice.greet = \"a\"\n\
          [server.b]\nlisten = \"http://127.0.0.1:{b}\"\nservice.greet = \"b\"\n\
          [pool.api]\n{pool}\nbackend = [\n\
@@ -317,6 +322,49 @@ fn a_request_is_explained() {
             "{target}"
         );
     }
+}
+
+#[test]
+fn what_is_explained_is_what_happens() {
+    let app = web_by(
+        "{ pool = \"api\", trust = [\"127.0.0.1\"] }",
+        "strategy = \"ip-hash\"\nsticky = \"who\"",
+    );
+    let (edge, admin) = (address(&app, 0), admin(&app));
+    let explained = |field: &str| get(admin, &format!("/explain?client=127.0.0.1&header={field}"));
+    let mut cookies = std::collections::BTreeMap::new();
+    // A trusted hop says who asks.
+    for n in 0..20 {
+        let said = explained(&format!("x-forwarded-for%3A10.0.0.{n}"));
+        assert_eq!(said["client"], format!("10.0.0.{n}"), "{said}");
+        let (_, head, body) = ask(edge, &format!("GET /\nX-Forwarded-For: 10.0.0.{n}"), "");
+        let backend = match body.trim() {
+            "a" => "a",
+            _ => "b/2",
+        };
+        assert_eq!(said["backend"], backend, "{said}");
+        let cookie = head
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.and_then(|cookie| cookie.split(';').next());
+        cookies.insert(backend, cookie.expect("a cookie").to_owned());
+    }
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    // A cookie of ours is believed, whoever brings it; one that nobody signed is not.
+    for (backend, cookie) in &cookies {
+        let said = explained(&format!("cookie%3A{cookie}"));
+        assert_eq!(
+            (&said["backend"], &said["why"]),
+            (&json!(backend), &json!("its cookie names it"))
+        );
+        let (rest, last) = cookie.split_at(cookie.len() - 1);
+        let other = if last == "0" { "1" } else { "0" };
+        let forged = explained(&format!("cookie%3A{rest}{other}"));
+        assert_eq!(forged["cookie"], Value::Null, "{forged}");
+    }
+    let said = get(admin, "/explain?server=edge&client=127.0.0.1");
+    assert_eq!(said["client"], "127.0.0.1", "{said}");
+    assert_eq!(ask(admin, "GET /explain?server=none", "").0, 404);
 }
 
 #[test]

@@ -219,3 +219,115 @@ fn an_address_goes_from_one_server_to_another_and_nobody_is_refused() {
     is_over.store(true, Relaxed);
     asking.join().expect("nobody was refused");
 }
+
+/// Two backends that say who they are, as an app of their own, and what a balancer before them is told.
+struct Balanced {
+    backends: App,
+    port: u16,
+}
+
+impl Balanced {
+    fn new() -> Balanced {
+        let backends = start(
+            "[server.a]\nlisten = \"http://127.0.0.1:0\"\nservice.greet = \"a\"\n\
+             [server.b]\nlisten = \"http://127.0.0.1:0\"\nservice.greet = \"b\"\n\
+             [server.echo]\nlisten = \"tcp://127.0.0.1:0\"\nservice = \"echo\"\n",
+        );
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = free.local_addr().expect("an address").port();
+        Balanced { backends, port }
+    }
+
+    /// The balancer's file: requests go to these, with this told besides of the pool and of the service.
+    fn text(&self, to: &[usize], pool: &str, service: &str) -> String {
+        let url = |n: &usize| format!("\"http://{}\"", address(&self.backends, *n));
+        let urls: Vec<String> = to.iter().map(url).collect();
+        let (port, echo) = (self.port, address(&self.backends, 2));
+        format!(
+            "[server.web]\nlisten = \"http://127.0.0.1:{port}\"\nservice.balance = {{ pool = \"web\"{service} }}\n\
+             [server.tcp]\nlisten = \"tcp://127.0.0.1:0\"\nservice.balance = \"tcp\"\n\
+             [pool.web]\nbackend = [{}]\n{pool}\n[pool.tcp]\nbackend = \"tcp://{echo}\"\n",
+            urls.join(", ")
+        )
+    }
+}
+
+#[test]
+fn a_balancer_is_told_anew_under_load_and_every_request_is_answered() {
+    let all = Balanced::new();
+    let plans = [
+        all.text(&[0], "", ""),
+        all.text(&[0, 1], "strategy = \"least-connections\"", ""),
+        all.text(
+            &[1],
+            "deadlines = { total = \"20s\" }",
+            ", forwarded = true",
+        ),
+        all.text(
+            &[1, 0],
+            "strategy = \"p2c\"\nmax = 50",
+            ", request_id = false",
+        ),
+    ]
+    .map(|text| plan(&text));
+    let mut app = App::start(&plans[0], Inherited::none()).expect("started");
+    let (web, tcp) = (address(&app, 0), address(&app, 1));
+    let mut stream = Peer::connect(tcp);
+    stream.say("a");
+    assert_eq!(stream.hear(), "a");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let answered: Arc<[AtomicUsize; 2]> = Arc::default();
+    // Half of them keep their connection for all they ask, half come anew each time.
+    let asking: Vec<_> = (0..6)
+        .map(|n| {
+            let (is_over, answered) = (is_over.clone(), answered.clone());
+            std::thread::spawn(move || {
+                let (mut asked, mut peer) = (0, Peer::connect(web));
+                while !is_over.load(Relaxed) {
+                    if n % 2 == 0 {
+                        peer = Peer::connect(web);
+                    }
+                    asked += 1;
+                    match peer.get().as_str() {
+                        "a\n" => answered[0].fetch_add(1, Relaxed),
+                        "b\n" => answered[1].fetch_add(1, Relaxed),
+                        other => panic!("nobody says {other:?}"),
+                    };
+                }
+                asked
+            })
+        })
+        .collect();
+    let count = || {
+        answered
+            .iter()
+            .map(|count| count.load(Relaxed))
+            .sum::<usize>()
+    };
+    for turn in 1..=24 {
+        let before = count();
+        let changes = app.reload(&plans[turn % plans.len()]).expect("reloaded");
+        assert!(
+            changes.changed.contains(&"pool web".to_owned()),
+            "{changes:?}"
+        );
+        assert!(changes.kept.contains(&"pool tcp".to_owned()), "{changes:?}");
+        bandy_testkit::eventually("others ask", || match count() {
+            some if some > before + 50 => Ok(()),
+            some => Err(format!("{some} answers so far")),
+        });
+        // What the change does not touch goes on.
+        stream.say("still here");
+        assert_eq!(stream.hear(), "still here");
+    }
+    is_over.store(true, Relaxed);
+    let asked: usize = asking
+        .into_iter()
+        .map(|one| one.join().expect("every request was answered"))
+        .sum();
+    assert_eq!(asked, count());
+    assert!(
+        answered.iter().all(|count| count.load(Relaxed) > 0),
+        "{answered:?}"
+    );
+}

@@ -205,7 +205,7 @@ fn server<'a>(
     let listen = listen::listen(walk, key, table, taken);
     let named = walk.balances.len();
     let mut answers = answers(walk, key, table, &listen);
-    pools::stands_on(walk, named, listen.iter().map(|(e, _)| e.scheme()));
+    pools::stands_on(walk, named, listen.iter().map(|(e, _)| e.clone()));
     let body_bytes = route::longest_body(&mut answers);
     let model = match table.get("model") {
         Some(value) => walk.choice("model", value, &Model::ALL.map(|m| (m.as_str(), m))),

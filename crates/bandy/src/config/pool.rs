@@ -7,7 +7,7 @@ use super::options::client_tls;
 use super::plan::Plan;
 use super::raw::{Data, Key, Table, Value};
 use super::walk::{Meant, Walk, did_you_mean, listed};
-use crate::endpoint::{Carries, Scheme};
+use crate::endpoint::{Carries, Endpoint, Scheme};
 use crate::http::client::Version;
 use crate::http::{HeaderName, HeaderValue};
 use crate::pool::options::{Deadlines, Member, Options, Retry, Sticky, Waiting};
@@ -60,7 +60,7 @@ pub(super) struct Balanced {
     pool: String,
     at: Origin,
     /// Where it is listened for.
-    schemes: Vec<Scheme>,
+    listens: Vec<Endpoint>,
     /// Whether it is the name in a stream's TLS that decides.
     is_by_name: bool,
 }
@@ -122,7 +122,14 @@ fn pool<'a>(walk: &mut Walk<'a>, key: &'a Key, value: &'a Value) -> Option<Optio
     });
     options.proxy_protocol = table.get("proxy_protocol").and_then(|value| {
         let choices = proxy::Version::ALL.map(|version| (version.as_str(), version));
-        walk.choice("proxy_protocol", value, &choices)
+        let version = walk.choice("proxy_protocol", value, &choices)?;
+        if let (Some(Version::Http2), Some((http, _))) = (options.http, table.entry("http")) {
+            let message =
+                "`proxy_protocol` is for connections of one client, and over HTTP/2 many share one";
+            let d = Diagnostic::error(&value.origin, message).also(&http.origin, "asked in HTTP/2");
+            walk.push(d.help("write `http = \"1.1\"`, or leave `proxy_protocol` out"));
+        }
+        Some(version)
     });
     Some(options)
 }
@@ -264,7 +271,7 @@ pub(super) fn balance<'a>(
         (Some(value), Some(name)) => walk.balances.push(Balanced {
             pool: name.to_owned(),
             at: value.origin.clone(),
-            schemes: Vec::new(),
+            listens: Vec::new(),
             is_by_name: false,
         }),
         (None, _) if !sni.is_empty() || option("sni").is_some() => {}
@@ -288,10 +295,10 @@ pub(super) fn balance<'a>(
 pub(super) fn stands_on(
     walk: &mut Walk<'_>,
     before: usize,
-    schemes: impl Iterator<Item = Scheme> + Clone,
+    listens: impl Iterator<Item = Endpoint> + Clone,
 ) {
     for balanced in walk.balances.iter_mut().skip(before) {
-        balanced.schemes.extend(schemes.clone());
+        balanced.listens.extend(listens.clone());
     }
 }
 
@@ -317,20 +324,45 @@ fn misplaced(balanced: &Balanced, pool: &Options, scheme: Scheme) -> Option<Diag
         let d = Diagnostic::error(&balanced.at, message);
         return Some(d.help(format!("write its backends as `{plain}`")));
     }
-    if pool.proxy_protocol.is_some() && matches!(carries, Carries::Request | Carries::Datagram) {
+    if pool.proxy_protocol.is_some() && carries == Carries::Datagram {
         let message = format!(
             "pool `{}` tells its backends whom it brings (`proxy_protocol`), and cannot for what comes in here ({carries})",
             pool.name
         );
-        let help = match carries {
-            Carries::Request => {
-                "requests of many share a connection, and say themselves who asks: `X-Forwarded-For`"
-            }
-            _ => "leave `proxy_protocol` out",
-        };
-        return Some(Diagnostic::error(&balanced.at, message).help(help));
+        let d = Diagnostic::error(&balanced.at, message);
+        return Some(d.help("leave `proxy_protocol` out"));
     }
     None
+}
+
+/// Notes a backend that is the server itself: what comes in would go round until there is no room for more.
+fn asks_itself(walk: &mut Walk<'_>, balanced: &Balanced, pool: &Options) {
+    let is_here = |member: &&Member| {
+        let mut listens = balanced.listens.iter();
+        listens.any(|listen| is_one_place(listen, &member.endpoint))
+    };
+    if let Some(member) = pool.members.iter().find(is_here) {
+        let message = format!(
+            "pool `{}` has `{}` in it, where this server itself listens",
+            pool.name, member.name
+        );
+        let d = Diagnostic::warning(&balanced.at, message).label("asks itself");
+        walk.push(d.help("name another server's port"));
+    }
+}
+
+/// Whether who connects to the second comes to who listens at the first.
+fn is_one_place(listen: &Endpoint, backend: &Endpoint) -> bool {
+    let (Some(here), Some(there)) = (listen.socket_addr(), backend.socket_addr()) else {
+        return listen == backend;
+    };
+    let is_all = here.ip().is_unspecified() && there.ip().is_loopback();
+    let is_one_family = here.is_ipv4() == there.is_ipv4();
+    let is_udp = |endpoint: &Endpoint| endpoint.scheme() == Scheme::Udp;
+    here.port() != 0
+        && here.port() == there.port()
+        && is_udp(listen) == is_udp(backend)
+        && (here.ip() == there.ip() || is_all && is_one_family)
 }
 
 /// Notes pools that there are not, that cannot answer what is asked, and that nobody asks.
@@ -349,9 +381,10 @@ pub(super) fn linked(walk: &mut Walk<'_>, root: &Table, plan: &Plan) {
             walk.missing(d.label("no such pool").help(help));
             continue;
         };
-        for scheme in &balanced.schemes {
+        asks_itself(walk, balanced, pool);
+        for scheme in balanced.listens.iter().map(Endpoint::scheme) {
             let carries = scheme.carries();
-            if let Some(d) = misplaced(balanced, pool, *scheme) {
+            if let Some(d) = misplaced(balanced, pool, scheme) {
                 walk.push(d);
                 break;
             }

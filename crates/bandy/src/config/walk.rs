@@ -145,10 +145,17 @@ impl<'a> Walk<'a> {
 
     /// A whole number, one at least.
     pub(super) fn count(&mut self, key: &str, value: &'a Value) -> Option<usize> {
-        match &value.data {
-            Data::Integer(n) => self.in_bounds(key, value, i128::from(*n)),
-            Data::Text(text) if matches!(value.origin, Origin::Flag(_)) => {
-                let message = format!("`{}` is not a whole number", printable(text));
+        match (&value.data, &value.origin) {
+            (Data::Integer(n), _) => self.in_bounds(key, value, i128::from(*n)),
+            (Data::Text(text), Origin::Flag(flag)) => {
+                // A flag with several options in it does not say which.
+                let is_named = flag.replace('-', "_").ends_with(key);
+                let which = if is_named {
+                    String::new()
+                } else {
+                    format!(", which `{key}` is")
+                };
+                let message = format!("`{}` is not a whole number{which}", printable(text));
                 self.push(Diagnostic::error(&value.origin, message));
                 None
             }

@@ -1,6 +1,6 @@
 //! Whom a request came from.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Request;
@@ -17,6 +17,7 @@ pub struct Downstream(Arc<Inner>);
 struct Inner {
     meter: Arc<Meter>,
     tls: Option<tls::Info>,
+    local: Option<SocketAddr>,
 }
 
 impl Downstream {
@@ -25,6 +26,7 @@ impl Downstream {
         Downstream(Arc::new(Inner {
             meter: conn.meter().clone(),
             tls: conn.tls().cloned(),
+            local: local(conn),
         }))
     }
 
@@ -45,6 +47,11 @@ impl Downstream {
             Peer::Ip(address) => Some(address.ip()),
             _ => None,
         }
+    }
+
+    /// Where they went to: our end's address, if it has one.
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.0.local
     }
 
     /// The endpoint that was listened on.
@@ -76,5 +83,18 @@ impl Downstream {
     /// Whether the server has begun to end: an answer without an end should come to one.
     pub fn ending(&self) -> &Ending {
         self.0.meter.ending()
+    }
+}
+
+/// The system is asked only where the endpoint does not say it: a system call for each connection.
+fn local(conn: &Conn) -> Option<SocketAddr> {
+    let is_one = |address: &SocketAddr| !address.ip().is_unspecified() && address.port() != 0;
+    match conn.was_told_of() {
+        true => conn.local(),
+        false => conn
+            .endpoint()
+            .socket_addr()
+            .filter(is_one)
+            .or_else(|| conn.local()),
     }
 }

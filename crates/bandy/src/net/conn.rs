@@ -162,8 +162,12 @@ impl Conn {
 
     /// Where the peer went to: our end's address. As the system tells it, or as was told by who passes the conversation on.
     pub fn local(&self) -> Option<SocketAddr> {
-        let own = || self.tcp()?.local_addr().ok();
-        self.meter.told_to().or_else(own)
+        self.meter.told_to().or_else(|| self.io.local())
+    }
+
+    /// Whether whoever is in between told who came, and where to.
+    pub(crate) fn was_told_of(&self) -> bool {
+        self.meter.told_to().is_some()
     }
 
     /// The socket, where nothing is between it and what is said.

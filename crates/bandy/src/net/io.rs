@@ -1,6 +1,7 @@
 //! The transports under a connection, as one type.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -44,6 +45,16 @@ fn no_stream() -> io::Error {
 const SEND_FILE: usize = 1 << 20;
 
 impl Io {
+    /// Our end's address, where there is a socket of IP under it.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Io::Tcp(stream) => stream.local_addr().ok(),
+            Io::Tls(stream) => stream.get_ref().0.local(),
+            Io::Ws(socket) => socket.transport().local(),
+            Io::Unix(_) | Io::Mem(_) | Io::Udp(_) => None,
+        }
+    }
+
     /// See [`Conn::end_with_reset`](super::conn::Conn::end_with_reset). Without its goodbye a TLS stream that is dropped
     /// has no proper end anyway; the others have no resets.
     pub(super) fn end_with_reset(&self) {

@@ -21,7 +21,7 @@ mod connect;
 mod driver;
 mod ending;
 mod inherited;
-mod io;
+pub(crate) mod io;
 mod mem;
 mod meter;
 mod mmsg;

@@ -2,6 +2,7 @@
 //! accepted, before anything else is said on them, and on those that are made.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::address::Range;
@@ -112,11 +113,27 @@ fn take(io: &Io, mut left: usize) -> io::Result<()> {
 
 /// The header that tells a backend of this connection.
 pub(crate) fn header(version: Version, of: &Conn) -> Vec<u8> {
-    let told = match (of.peer(), of.local()) {
-        (Peer::Ip(from), Some(to)) => Told::Ip { from: *from, to },
-        _ => Told::Unknown,
-    };
+    naming(version, of.peer(), of.local())
+}
+
+/// The same, of a connection between these two.
+pub(crate) fn naming(version: Version, from: &Peer, to: Option<SocketAddr>) -> Vec<u8> {
+    written(
+        version,
+        &match (from, to) {
+            (Peer::Ip(from), Some(to)) => Told::Ip { from: *from, to },
+            _ => Told::Unknown,
+        },
+    )
+}
+
+/// The header of who speaks for himself: a probe.
+pub(crate) fn own(version: Version) -> Vec<u8> {
+    written(version, &Told::Local)
+}
+
+fn written(version: Version, told: &Told) -> Vec<u8> {
     let mut bytes = Vec::new();
-    proxy::write(version, &told, &mut bytes);
+    proxy::write(version, told, &mut bytes);
     bytes
 }

@@ -83,6 +83,42 @@ struct Held {
     pipe: Pipe,
     taken: usize,
     left: usize,
+    /// What the reader said after that: a failure is told once only, and a reset must not become an end.
+    failed: Option<io::Error>,
+}
+
+impl Held {
+    fn new(pipe: Pipe, taken: usize) -> Held {
+        Held {
+            pipe,
+            taken,
+            left: taken,
+            failed: None,
+        }
+    }
+
+    /// Takes in what else is there already: each write wakes a reader, and that costs more than reading does. What came last
+    /// says whether to look at all.
+    fn fill(&mut self, from: &TcpStream) {
+        let mut last = self.taken;
+        while last >= SMALL && self.taken + last <= self.pipe.bytes {
+            // Not by `try_io`: where the pipe takes no more, the socket is as ready as before.
+            match splice_in(from, &self.pipe) {
+                Ok(n @ 1..) => {
+                    self.taken += n;
+                    last = n;
+                }
+                // The end is there the next time too.
+                Ok(0) => break,
+                Err(e) if is_to_be_tried_again(&e) => break,
+                Err(e) => {
+                    self.failed = Some(e);
+                    break;
+                }
+            }
+        }
+        self.left = self.taken;
+    }
 }
 
 impl Splice {
@@ -108,9 +144,10 @@ impl Splice {
             };
             match poll_in(cx, from, &pipe) {
                 Poll::Ready(Ok(taken)) if taken > 0 => {
-                    read(taken);
-                    let left = taken;
-                    self.held = Some(Held { pipe, taken, left });
+                    let mut held = Held::new(pipe, taken);
+                    held.fill(from);
+                    read(held.taken);
+                    self.held = Some(held);
                 }
                 nothing => {
                     pipe.give_back();
@@ -141,11 +178,14 @@ impl Splice {
                 Err(e) => return Poll::Ready(Err(Failed::Writing(e))),
             }
         }
-        let taken = held.taken;
+        let (taken, failed) = (held.taken, held.failed.take());
         if let Some(held) = self.held.take() {
             held.pipe.give_back();
         }
-        Poll::Ready(Ok(self.judge(taken)))
+        match failed {
+            Some(e) => Poll::Ready(Err(Failed::Reading(e))),
+            None => Poll::Ready(Ok(self.judge(taken))),
+        }
     }
 
     fn judge(&mut self, taken: usize) -> Moved {
@@ -164,22 +204,17 @@ impl Splice {
 fn poll_in(cx: &mut Context<'_>, from: &TcpStream, pipe: &Pipe) -> Poll<io::Result<usize>> {
     loop {
         ready!(from.poll_read_ready(cx))?;
-        let read = || {
-            let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-            Ok(splice(
-                from.as_fd(),
-                None,
-                &pipe.write,
-                None,
-                pipe.bytes,
-                flags,
-            )?)
-        };
-        match from.try_io(Interest::READABLE, read) {
+        match from.try_io(Interest::READABLE, || splice_in(from, pipe)) {
             Err(e) if is_to_be_tried_again(&e) => {}
             read => return Poll::Ready(read),
         }
     }
+}
+
+fn splice_in(from: &TcpStream, pipe: &Pipe) -> io::Result<usize> {
+    let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+    let (socket, room) = (from.as_fd(), pipe.bytes);
+    Ok(splice(socket, None, &pipe.write, None, room, flags)?)
 }
 
 /// Writes what is in the pipe. It has that, so `WouldBlock` is the socket's.

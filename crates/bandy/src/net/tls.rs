@@ -12,6 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use aws_lc_rs::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, CommonState, ProtocolVersion, ServerConfig, SupportedCipherSuite};
@@ -214,6 +215,8 @@ impl fmt::Debug for Acceptor {
 pub struct Connector {
     config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
+    /// A digest of whom it believes, and as whom it appears.
+    known: digest::Digest,
 }
 
 impl Connector {
@@ -230,14 +233,17 @@ impl Connector {
             )?),
             None => None,
         };
+        let mut known = digest::Context::new(&digest::SHA256);
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(rustls::DEFAULT_VERSIONS)
             .map_err(|e| Error::new(Kind::Tls, Side::Local, "setting up TLS").because(e))?
             .dangerous()
-            .with_custom_certificate_verifier(verify::servers(tls)?);
+            .with_custom_certificate_verifier(verify::servers(tls, &mut known)?);
         let config = match &tls.identity {
             Some(identity) => {
                 let pair = identity::load(identity)?;
+                // A chain's key is no other as long as the chain is the same: they belong together.
+                pair.cert.iter().for_each(|cert| known.update(cert));
                 builder
                     .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(pair)))
             }
@@ -246,7 +252,13 @@ impl Connector {
         Ok(Connector {
             config: Arc::new(config),
             server_name,
+            known: known.finish(),
         })
+    }
+
+    /// Whether what was read for it, CAs and certificates, is what was read for the other.
+    pub(crate) fn has_read_the_same(&self, other: &Connector) -> bool {
+        self.known.as_ref() == other.known.as_ref()
     }
 
     /// The same connector, with the application protocols that it offers, the best first (RFC 7301).

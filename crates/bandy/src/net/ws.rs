@@ -279,6 +279,11 @@ fn handshake_failed(cause: WsError, side: Side, with: &dyn fmt::Display) -> Erro
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// What it is spoken over.
+    pub(super) fn transport(&self) -> &S {
+        self.stream.get_ref()
+    }
+
     fn new(stream: WebSocketStream<S>) -> Socket<S> {
         Socket {
             stream,

@@ -287,7 +287,7 @@ impl Backend {
 
     /// The version of HTTP that it is asked in, where its pool was told.
     pub fn http(&self) -> Option<Version> {
-        self.told.load().options.http
+        self.told.load().options.http_asked()
     }
 
     /// A lease came to its end well, after this long until the answer began.

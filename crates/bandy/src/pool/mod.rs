@@ -271,6 +271,21 @@ pub struct Update {
 }
 
 impl Update {
+    /// The name of the pool that is told.
+    pub fn name(&self) -> &str {
+        self.pool.name()
+    }
+
+    /// Whether anything is different: what was told, or what stands in the files that it names.
+    pub fn is_needed(&self) -> bool {
+        let tls = &self.pool.lock().tls;
+        let is_same = match (tls, &self.tls) {
+            (Some(before), Some(now)) => before.has_read_the_same(now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        !is_same || *self.pool.options() != self.options
+    }
+
     /// Tells it.
     pub fn apply(self) {
         let (pool, options) = (self.pool, self.options);
@@ -311,9 +326,8 @@ impl Pools {
             let pool = match self.get(&options.name) {
                 None => Pool::new(options.clone())?,
                 Some(pool) => {
-                    if *pool.options() != *options {
-                        updates.push(pool.update(options.clone())?);
-                    }
+                    let update = pool.update(options.clone())?;
+                    updates.extend(update.is_needed().then_some(update));
                     pool.clone()
                 }
             };

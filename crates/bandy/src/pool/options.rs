@@ -40,7 +40,8 @@ pub struct Options {
     pub resolver: Option<SocketAddr>,
     /// Which version of HTTP backends are asked in; `None` is what they offer in the TLS handshake, else HTTP/1.1.
     pub http: Option<Version>,
-    /// Connections to backends begin with whom they bring (the PROXY protocol).
+    /// Connections to backends begin with whom they bring (the PROXY protocol). Each request then has one of its own,
+    /// which is not kept: it speaks for nobody else.
     pub proxy_protocol: Option<proxy::Version>,
 }
 
@@ -150,6 +151,15 @@ impl Options {
             resolver: None,
             http: None,
             proxy_protocol: None,
+        }
+    }
+
+    /// The version of HTTP that backends are asked in. A PROXY header speaks for all of a connection, and over HTTP/2
+    /// requests of many share one: whoever is told who came is asked in HTTP/1.1.
+    pub fn http_asked(&self) -> Option<Version> {
+        match self.proxy_protocol {
+            Some(_) => Some(Version::Http1),
+            None => self.http,
         }
     }
 

@@ -42,12 +42,18 @@ impl std::fmt::Debug for Needs {
 pub struct Built {
     service: BoxService<Conn>,
     requests: Option<Http<BoxService<Request, Response>>>,
+    balances: Vec<balance::Balance>,
 }
 
 impl Built {
     /// It takes connections of every scheme that it stands on: those that carry requests are lifted by [`Http`].
     pub fn service(&self) -> BoxService<Conn> {
         self.service.clone()
+    }
+
+    /// Those in it that pass requests on, in the order of the routes.
+    pub fn balances(&self) -> &[balance::Balance] {
+        &self.balances
     }
 
     /// Has the other one answer the requests that come from now on, on connections that stand too.
@@ -64,6 +70,7 @@ impl Built {
 /// What only the machine can tell: that there is no such program or folder. And a template that is none, where no configuration
 /// checked it before.
 pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
+    let mut balances = Vec::new();
     let (conns, requests) = match answers {
         // On whatever it stands, one limit holds for all its programs.
         Answers::Service(Spec::Exec { command, programs }) => {
@@ -73,11 +80,14 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
                 Some(BoxService::new(exec)),
             )
         }
-        Answers::Service(spec) => (of_conns(spec, needs)?, of_requests(spec, needs)?),
+        Answers::Service(spec) => {
+            let requests = of_requests(spec, needs, &mut balances)?;
+            (of_conns(spec, needs)?, requests)
+        }
         Answers::Routes(routes) => {
             let mut router = Router::new();
             for route in routes {
-                router = router.route(made(route, needs)?);
+                router = router.route(made(route, needs, &mut balances)?);
             }
             (None, Some(BoxService::new(router)))
         }
@@ -96,7 +106,11 @@ pub fn build(answers: &Answers, needs: &Needs) -> Result<Built> {
         conns,
         requests: requests.clone().map(BoxService::new),
     });
-    Ok(Built { service, requests })
+    Ok(Built {
+        service,
+        requests,
+        balances,
+    })
 }
 
 /// A service with all that it stands on.
@@ -141,9 +155,13 @@ impl Service<Conn> for Standing {
     }
 }
 
-fn made(route: &Route, needs: &Needs) -> Result<router::Route> {
+fn made(
+    route: &Route,
+    needs: &Needs,
+    balances: &mut Vec<balance::Balance>,
+) -> Result<router::Route> {
     let answers = match &route.to {
-        To::Service(spec) => match of_requests(spec, needs)? {
+        To::Service(spec) => match of_requests(spec, needs, balances)? {
             Some(service) => router::Answers::Service(service),
             None => {
                 let act = format!("making a route to `{spec}`");
@@ -181,8 +199,12 @@ fn of_conns(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Conn>>> {
     }))
 }
 
-/// The service as it answers requests, if it does.
-fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, Response>>> {
+/// The service as it answers requests, if it does. One that passes them on is noted.
+fn of_requests(
+    spec: &Spec,
+    needs: &Needs,
+    balances: &mut Vec<balance::Balance>,
+) -> Result<Option<BoxService<Request, Response>>> {
     Ok(Some(match spec {
         Spec::Echo => BoxService::new(echo::Echo),
         Spec::Greet { text } => BoxService::new(greet::Greet::new(text)),
@@ -200,7 +222,11 @@ fn of_requests(spec: &Spec, needs: &Needs) -> Result<Option<BoxService<Request, 
         Spec::Exec { command, programs } => BoxService::new(exec::Exec::new(command, *programs)?),
         // Names are what streams of TLS are routed by.
         Spec::Balance(options) if !options.sni.is_empty() => return Ok(None),
-        Spec::Balance(options) => BoxService::new(balance::Balance::new(options, needs)?),
+        Spec::Balance(options) => {
+            let balance = balance::Balance::new(options, needs)?;
+            balances.push(balance.clone());
+            BoxService::new(balance)
+        }
         Spec::Discard | Spec::Chargen => return Ok(None),
     }))
 }

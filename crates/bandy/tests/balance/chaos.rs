@@ -187,13 +187,14 @@ fn run(seed: u64, length: Duration) {
 
 #[test]
 fn every_request_is_accounted_for_whatever_backends_do() {
-    run(1, Duration::from_secs(3));
+    run(1, Duration::from_secs(10));
 }
 
+/// `./test` runs it too, but for `./test --quick`.
 #[test]
 #[ignore = "takes a minute"]
 fn every_request_is_accounted_for_for_a_minute() {
-    for seed in 0..6 {
+    for seed in 2..8 {
         run(seed, Duration::from_secs(10));
     }
 }

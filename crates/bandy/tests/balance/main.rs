@@ -6,9 +6,13 @@ mod fields;
 mod forward;
 mod gate;
 mod h2;
+mod keys;
+mod plan;
+mod proxied;
 mod retries;
 mod sticky;
 mod switch;
+mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -99,13 +99,16 @@ fn a_proxy_header_stands_where_one_can_stand() {
     ] {
         assert_eq!(with("tcp://:1", server, "tcp://:2", ""), error);
     }
-    for (listen, backend) in [("http://:1", "http://:2"), ("udp://:1", "udp://:2")] {
-        let all = with(listen, "", backend, "proxy_protocol = \"v2\"");
-        assert!(
-            all.starts_with("c:3:19: pool `a` tells its backends whom it brings"),
-            "{all}"
-        );
-    }
+    let tells = "proxy_protocol = \"v2\"";
+    assert_eq!(with("http://:1", "", "http://:2", tells), "");
+    let all = with("udp://:1", "", "udp://:2", tells);
+    assert!(
+        all.starts_with("c:3:19: pool `a` tells its backends whom it brings"),
+        "{all}"
+    );
+    let both = format!("{tells}\nhttp = \"2\"");
+    let all = with("http://:1", "", "http://:2", &both);
+    assert!(all.contains("over HTTP/2 many share one"), "{all}");
     assert_eq!(
         with("tcp://:1", "", "tcp://:2", "proxy_protocol = \"v3\""),
         "c:7:18: `proxy_protocol` cannot be `v3`"

@@ -28,7 +28,7 @@ fn a_network_that_loses_loses_nothing() {
     let output = match run {
         Ok(output) => output,
         Err(e) => {
-            eprintln!("skipped: no unshare here (Debian: util-linux): {e}");
+            eprintln!("SKIPPED, nothing was tested: no unshare here (Debian: util-linux): {e}");
             return;
         }
     };
@@ -36,8 +36,10 @@ fn a_network_that_loses_loses_nothing() {
     match output.status.code() {
         Some(0) => {}
         // unshare itself fails with 1 where this user may not, and says why.
-        Some(NOT_HERE) => eprintln!("skipped: no `tc netem` here: {said}"),
-        Some(1) if said.starts_with("unshare:") => eprintln!("skipped: {said}"),
+        Some(NOT_HERE) => {
+            eprintln!("SKIPPED, nothing was tested: no `tc netem` in this kernel: {said}")
+        }
+        Some(1) if said.starts_with("unshare:") => eprintln!("SKIPPED, nothing was tested: {said}"),
         _ => panic!("{}\n{said}", String::from_utf8_lossy(&output.stdout)),
     }
 }

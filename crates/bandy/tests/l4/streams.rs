@@ -6,13 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bandy::endpoint::{Endpoint, Scheme};
+use bandy::net::Phases;
 use bandy::net::proxied::Proxied;
 use bandy::services::Spec;
 use bandy::services::echo::Echo;
 use bandy::wire::proxy::{self, Told, Version};
 use bandy::{Conn, Model, Server, Service, service_fn};
 use bandy_testkit::{PATIENCE, Stage, noise, raw, within};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{balancing, have, ms, nobody, pool_of, within_limits};
 
@@ -304,6 +305,52 @@ fn a_backend_is_told_who_came() {
         let mut heard = vec![0; expected.len()];
         accept(&listener).read_exact(&mut heard).expect("heard");
         assert_eq!(heard, expected);
+    }
+}
+
+/// Where TLS ends here, or a WebSocket, there is a socket under it all the same.
+#[tokio::test]
+async fn a_backend_is_told_who_came_whatever_they_came_over() {
+    let stage = Stage::new();
+    let who = Server::new(service_fn(|mut conn: Conn| async move {
+        let (peer, local) = (conn.peer().to_string(), conn.local());
+        let said = format!("{peer} {}", local.expect("an address"));
+        match conn.framing() {
+            bandy::net::conn::Framing::Message => {
+                conn.send(bandy::net::Message::text(said)).await?
+            }
+            bandy::net::conn::Framing::Stream => conn.write_all(said.as_bytes()).await?,
+        }
+        conn.finish().await
+    }));
+    let believed = Proxied {
+        from: vec!["127.0.0.1".parse().expect("a range")],
+    };
+    let who = stage.start(who.proxied(believed), &[Scheme::Tcp, Scheme::Ws]);
+    for (number, scheme) in [(0, Scheme::Tls), (1, Scheme::Ws), (1, Scheme::Wss)] {
+        let pool = pool_of(&stage, &[&who.endpoints()[number]], |o| {
+            o.proxy_protocol = Some(Version::V2);
+        });
+        let server = balancing(&stage, &pool, &[scheme]);
+        let (dialer, to) = (stage.dialer(), server.endpoint());
+        let mut phases = Phases::default();
+        let connecting = dialer.connect(to, &mut phases);
+        let mut client = within("a connection", connecting).await.expect("connected");
+        let own = client.local().expect("an address");
+        let heard = match scheme {
+            Scheme::Tls => {
+                let mut heard = String::new();
+                let hearing = client.read_to_string(&mut heard);
+                within("a word", hearing).await.expect("heard");
+                heard
+            }
+            _ => {
+                let message = within("a word", client.recv()).await.expect("heard");
+                String::from_utf8(message.expect("a word").data.to_vec()).expect("text")
+            }
+        };
+        let to = server.endpoint().socket_addr().expect("an address");
+        assert_eq!(heard, format!("{own} {to}"), "{scheme}");
     }
 }
 

@@ -1,10 +1,15 @@
 //! Another configuration, taken up while the pool is in use.
 
+use bandy::Model;
 use bandy::endpoint::Scheme;
+use bandy::error::Kind;
+use bandy::net::Phases;
 use bandy::net::tls::ClientTls;
-use bandy::pool::Outcome;
 use bandy::pool::health::State;
 use bandy::pool::strategy::Choice;
+use bandy::pool::{Outcome, Pools, Update};
+use bandy::services::Spec;
+use bandy_testkit::{Stage, within};
 
 use super::*;
 
@@ -62,6 +67,46 @@ fn what_cannot_be_taken_up_changes_nothing() {
     assert_eq!(pool.options(), before);
     assert_eq!(names(&pool), ["0", "1"]);
     assert_eq!(before.members[0].endpoint.scheme(), Scheme::Mem);
+}
+
+/// A CA's file with another CA in it is another configuration, though not a word of that has changed.
+#[tokio::test]
+async fn files_are_read_again_and_only_another_content_counts() {
+    let (ours, theirs) = (Stage::new(), Stage::new());
+    let far = ours.serve(&Spec::Echo, &[Scheme::Tls], Model::Async);
+    let ca = |stage: &Stage| std::fs::read(stage.ca().path()).expect("a CA");
+    let file = ours.file("trusted.pem", ca(&theirs));
+    let mut options = Options::new("p", [far.endpoint().clone()]);
+    options.tls.ca = Some(file);
+    let all = [options];
+    let pools = Pools::new(&all).expect("right");
+    let member = || pools.get("p").expect("it is there").members().remove(0);
+    let before = member();
+    let connecting = async || before.connect(&mut Phases::default()).await;
+    let refused = within("a refusal", connecting())
+        .await
+        .expect_err("another CA");
+    assert_eq!(refused.kind(), Kind::Untrusted);
+
+    let updates = || pools.next(&all).map(|(_, updates)| updates);
+    assert_eq!(updates().expect("the same").len(), 0);
+    ours.file("trusted.pem", ca(&ours));
+    let changed = updates().expect("another CA");
+    assert_eq!(changed.len(), 1);
+    changed.into_iter().for_each(Update::apply);
+    within("a connection", connecting())
+        .await
+        .expect("believed");
+    assert!(Arc::ptr_eq(&member(), &before));
+    assert_eq!(updates().expect("the same again").len(), 0);
+
+    // What is broken is told, and nothing is different.
+    ours.file("trusted.pem", "nothing");
+    let broken = updates().expect_err("no certificate in it");
+    assert!(broken.to_string().contains("trusted.pem"), "{broken}");
+    within("a connection", connecting())
+        .await
+        .expect("believed");
 }
 
 #[test]

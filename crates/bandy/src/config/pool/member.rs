@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::{Diagnostic, Origin};
 use super::super::raw::{Data, Key, Table, Value};
-use super::super::walk::{Meant, Walk};
+use super::super::walk::{Meant, Walk, did_you_mean};
 use crate::endpoint::{Carries, Endpoint, Scheme};
 use crate::pool::options::{Member, Options};
 use crate::printable::printable;
@@ -85,13 +85,10 @@ fn member<'a>(
     let (url, table) = match &item.data {
         Data::Text(_) => (item, None),
         Data::Table(table) => {
-            walk.keys(table, "a backend", &BACKEND_KEYS, |name| match name {
-                "endpoint" | "address" | "to" => {
-                    Some(Meant::Help("did you mean `url`?".to_owned()))
-                }
-                "health" | "tls" => Some(Meant::Help(format!("`{name}` is the pool's"))),
-                _ => None,
-            });
+            match item.origin {
+                Origin::Flag(_) => behind_url(walk, table),
+                _ => keys(walk, table),
+            }
             (table.get("url").unwrap_or(item), Some(table))
         }
         _ => {
@@ -144,6 +141,27 @@ fn member<'a>(
     }
     let place = table.get("url").or(table.get("srv")).unwrap_or(item);
     Some((member, &place.origin))
+}
+
+fn keys<'a>(walk: &mut Walk<'a>, table: &'a Table) {
+    walk.keys(table, "a backend", &BACKEND_KEYS, |name| match name {
+        "endpoint" | "address" | "to" => Some(Meant::Help("did you mean `url`?".to_owned())),
+        "health" | "tls" => Some(Meant::Help(format!("`{name}` is the pool's"))),
+        _ => None,
+    });
+}
+
+/// Notes what stands behind a URL on the command line and is no option.
+fn behind_url<'a>(walk: &mut Walk<'a>, table: &'a Table) {
+    const OPTIONS: [&str; 3] = ["weight", "max", "name"];
+    let is_known = |name: &str| name == "url" || OPTIONS.contains(&name);
+    for (key, _) in table.0.iter().filter(|(key, _)| !is_known(&key.name)) {
+        let name = printable(&key.name);
+        let d = Diagnostic::error(&key.origin, format!("a backend has no option `{name}`"));
+        let meant = did_you_mean(&name, &OPTIONS).map_or(String::new(), |meant| meant + " ");
+        let all = "behind a URL may stand `,weight=N`, `,max=N` and `,name=NAME`";
+        walk.push(d.help(format!("{meant}{all}")));
+    }
 }
 
 /// `{ srv = "_api._tcp.example.com", scheme = "http" }`

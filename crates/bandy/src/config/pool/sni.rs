@@ -35,7 +35,7 @@ pub(super) fn names<'a>(
         walk.balances.push(Balanced {
             pool: pool.to_owned(),
             at: value.origin.clone(),
-            schemes: Vec::new(),
+            listens: Vec::new(),
             is_by_name: true,
         });
         let Some(name) = name else {

@@ -55,6 +55,15 @@ fn the_pool_of_the_manual() {
 }
 
 #[test]
+fn a_server_that_would_ask_itself_is_told_of() {
+    let warning =
+        "c:3:19: pool `api` has `http://127.0.0.1:1` in it, where this server itself listens";
+    assert_eq!(said("backend = [\"http://:5001\", \"http://:1\"]"), warning);
+    // Another family is another socket, and so is another port.
+    assert_eq!(said("backend = [\"http://[::1]:1\", \"http://:2\"]"), "");
+}
+
+#[test]
 fn every_way_to_write_a_probe() {
     let check = |health: &str| {
         let pool = pool(&format!("{BACKEND}health = {health}\n"));

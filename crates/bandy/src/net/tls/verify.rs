@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::server::danger::ClientCertVerifier;
@@ -44,8 +45,11 @@ pub(super) fn clients(auth: &ClientAuth) -> Result<Option<Arc<dyn ClientCertVeri
     Ok(Some(builder.build().map_err(|e| failed().because(e))?))
 }
 
-/// What checks the servers that a client connects to.
-pub(super) fn servers(tls: &ClientTls) -> Result<Arc<dyn ServerCertVerifier>> {
+/// What checks the servers that a client connects to. Whom it believes is noted in `known`.
+pub(super) fn servers(
+    tls: &ClientTls,
+    known: &mut digest::Context,
+) -> Result<Arc<dyn ServerCertVerifier>> {
     if tls.insecure {
         tracing::warn!(
             "certificates are not checked: whoever is on the way can read and change what is said"
@@ -63,6 +67,13 @@ pub(super) fn servers(tls: &ClientTls) -> Result<Arc<dyn ServerCertVerifier>> {
                 Error::new(Kind::Usage, Side::Local, act).because(e)
             })?;
         }
+    }
+    for root in &roots.roots {
+        known.update(root.subject.as_ref());
+        known.update(root.subject_public_key_info.as_ref());
+    }
+    for cert in &pinned {
+        known.update(cert);
     }
     let inner = if roots.is_empty() {
         None

@@ -8,7 +8,7 @@ use super::Backend;
 use crate::endpoint::Carries;
 use crate::error::{Error, Kind, Result, Side};
 use crate::http::client::Version;
-use crate::net::{Conn, Dialer, Phases, tls};
+use crate::net::{Conn, Dialer, Phases, proxied, tls};
 use crate::pool::options::{Member, Options};
 
 /// How to reach it, and what to know for that.
@@ -29,7 +29,7 @@ impl Told {
         };
         // What is offered is HTTP; other streams in TLS have names of their own, or none.
         let mut dialer = match member.endpoint.scheme().carries() {
-            Carries::Request => dialer.alpn(Version::alpn(options.http)),
+            Carries::Request => dialer.alpn(Version::alpn(options.http_asked())),
             _ => dialer,
         };
         if let Some(address) = member.address {
@@ -65,7 +65,10 @@ impl Backend {
         }
     }
 
-    /// Connects to it at another port, for a probe. The deadline is the caller's.
+    /// Connects to it for a probe, which may be at another port. The deadline is the caller's.
+    ///
+    /// A backend that is told who comes is told that we come ourselves; another port may be another program's, which is
+    /// told nothing.
     ///
     /// # Errors
     /// As [`Dialer::connect`].
@@ -79,7 +82,12 @@ impl Backend {
                 dialer = dialer.at(SocketAddr::new(address.ip(), port));
             }
         }
-        dialer.connect(&endpoint, &mut Phases::default()).await
+        let first = match (told.options.proxy_protocol, port) {
+            (Some(version), None) => proxied::own(version),
+            _ => Vec::new(),
+        };
+        let phases = &mut Phases::default();
+        dialer.connect_saying(&first, &endpoint, phases).await
     }
 
     fn too_slow(&self, deadline: Duration) -> Error {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::endpoint::Endpoint;
 use crate::net::Ending;
 use crate::pool::{Pool, Pools};
+use crate::services::balance::Balance;
 
 /// What runs, and who can be asked to read the configuration again.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct View {
     pub names: Vec<String>,
     /// The pools.
     pub pools: Pools,
+    /// Who passes requests on to them: the server's name with each.
+    pub balances: Vec<(String, Balance)>,
 }
 
 /// A server, as far as it is shown.

@@ -1,21 +1,29 @@
 //! `GET /explain?pool=api&path=/x&client=10.0.0.1&header=x-user:ada`: which backend a request would get, and why.
+//!
+//! The service that would pass the request on is asked, so its cookies and the hops that it trusts count as they would.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::request;
 use serde_json::{Value, json};
 
-use super::board::Board;
-use crate::http::{HeaderMap, HeaderName, HeaderValue, Problem, Request, StatusCode, header};
+use super::board::{Board, View};
+use crate::http::{HeaderMap, HeaderName, HeaderValue, Problem, Request, StatusCode};
 use crate::pool::snapshot::{Explained, Out};
 use crate::pool::strategy::KeyOf;
-use crate::pool::{Key, Wanted};
+use crate::pool::{Key, Pool, Wanted};
 use crate::services::api::query;
+use crate::services::balance::Balance;
+use crate::services::balance::http::Foreseen;
 
 /// The request that is asked about.
 #[derive(Debug, Default)]
 struct About {
     pool: Option<String>,
+    /// The server that it would come to.
+    server: Option<String>,
     /// With its query.
     target: Option<String>,
     client: Option<IpAddr>,
@@ -25,30 +33,22 @@ struct About {
 pub(super) fn answer(board: &Board, request: &Request) -> Result<Value, Problem> {
     let about = About::read(request.uri().query().unwrap_or_default())?;
     let view = board.view();
-    let pool = match &about.pool {
-        Some(name) => view.pools.get(name).ok_or_else(|| {
-            let detail = format!("there is no pool `{name}`");
-            Problem::new(StatusCode::NOT_FOUND).detail(detail)
-        })?,
-        // With one there is no question which.
-        None => match view.pools().collect::<Vec<_>>().as_slice() {
-            [only] => *only,
-            _ => return Err(wrong("pool", "say which pool, as in `?pool=api`")),
-        },
+    let pool = about.pool(&view)?;
+    let foreseen = match about.balance(&view, pool)? {
+        Some(balance) => balance.foresee(&about.parts()?, about.client),
+        None => about.connection(pool),
     };
+    let mut said = shown(&foreseen.explained);
     let options = pool.options();
-    let decides = options.strategy.key();
-    let key = decides.and_then(|of| about.key(of));
-    let explained = pool.explain(Wanted {
-        key,
-        ..Wanted::default()
-    });
-    let mut said = shown(&explained);
     said["pool"] = json!(pool.name());
     said["strategy"] = json!(options.strategy.as_str());
-    if let Some(of) = decides {
+    said["client"] = json!(foreseen.client.map(|ip| ip.to_string()));
+    if options.sticky.is_some() {
+        said["cookie"] = json!(foreseen.cookie);
+    }
+    if let Some(of) = options.strategy.key() {
         said["key"] = json!(named(of));
-        if key.is_none() {
+        if !foreseen.has_key && foreseen.cookie.is_none() {
             said["note"] = json!(format!(
                 "the request that is asked about has no {}: it goes where one without would",
                 named(of)
@@ -92,6 +92,7 @@ impl About {
                 .ok_or_else(|| wrong(name, "it is not text"))?;
             match name {
                 "pool" => about.pool = Some(value.into_owned()),
+                "server" => about.server = Some(value.into_owned()),
                 "path" => about.target = Some(value.into_owned()),
                 "client" => {
                     let client = value.parse();
@@ -104,7 +105,7 @@ impl About {
                     about.fields.append(field, value);
                 }
                 _ => {
-                    let all = "what may be asked about is pool, path, client and header";
+                    let all = "what may be asked about is pool, server, path, client and header";
                     return Err(wrong(name, all));
                 }
             }
@@ -112,33 +113,73 @@ impl About {
         Ok(about)
     }
 
-    /// As the balancing service makes it of a request.
-    fn key(&self, of: &KeyOf) -> Option<Key> {
-        let target = self.target.as_deref();
-        let split = target.map(|target| target.split_once('?').unwrap_or((target, "")));
-        match of {
-            KeyOf::Ip => self.client.map(Key::of_ip),
-            KeyOf::Path => split.map(|(path, _)| Key::of(path.as_bytes())),
-            KeyOf::Query(name) => {
-                let mut pairs = query::pairs(split?.1);
-                let (_, value) = pairs.find(|(found, _)| found == name)?;
-                Some(Key::of(value.unwrap_or_default().as_bytes()))
+    fn pool<'a>(&self, view: &'a View) -> Result<&'a Arc<Pool>, Problem> {
+        match &self.pool {
+            Some(name) => view
+                .pools
+                .get(name)
+                .ok_or_else(|| nowhere(format!("there is no pool `{name}`"))),
+            // With one there is no question which.
+            None => match view.pools().collect::<Vec<_>>().as_slice() {
+                [only] => Ok(*only),
+                _ => Err(wrong("pool", "say which pool, as in `?pool=api`")),
+            },
+        }
+    }
+
+    /// Who would pass the request on; nobody, where the pool is asked for connections only.
+    fn balance<'a>(
+        &self,
+        view: &'a View,
+        pool: &Arc<Pool>,
+    ) -> Result<Option<&'a Balance>, Problem> {
+        let asks = |balance: &Balance| Arc::ptr_eq(balance.pool(), pool);
+        let all = view.balances.iter().filter(|(_, balance)| asks(balance));
+        if let Some(server) = &self.server {
+            let mut own = all.filter(|(name, _)| name == server);
+            let found = own.next().ok_or_else(|| {
+                let pool = pool.name();
+                nowhere(format!(
+                    "no server `{server}` asks pool `{pool}` for answers to requests"
+                ))
+            });
+            return found.map(|(_, balance)| Some(balance));
+        }
+        let mut all = all.map(|(_, balance)| balance);
+        let Some(first) = all.next() else {
+            return Ok(None);
+        };
+        match all.all(|other| other.decides_alike(first)) {
+            true => Ok(Some(first)),
+            false => {
+                let detail = "several servers ask this pool, and trust others: say which, as in `&server=web`";
+                Err(wrong("server", detail))
             }
-            KeyOf::Header(name) => {
-                let value = self.fields.get(name)?;
-                Some(Key::of(value.as_bytes()))
-            }
-            KeyOf::Cookie(name) => {
-                let lines = self.fields.get_all(header::COOKIE).iter();
-                let cookies = lines
-                    .filter_map(|line| line.to_str().ok())
-                    .flat_map(|line| line.split(';'));
-                let mut values = cookies.filter_map(|cookie| {
-                    let (found, value) = cookie.trim().split_once('=')?;
-                    (found == name).then_some(value)
-                });
-                values.next().map(|value| Key::of(value.as_bytes()))
-            }
+        }
+    }
+
+    /// The request, as far as it decides.
+    fn parts(&self) -> Result<request::Parts, Problem> {
+        let target = self.target.as_deref().unwrap_or("/");
+        let made = ::http::Request::builder().uri(target).body(());
+        let made = made.map_err(|_| wrong("path", "it is no path, as in `path=/x?a=1`"))?;
+        let (mut parts, ()) = made.into_parts();
+        parts.headers = self.fields.clone();
+        Ok(parts)
+    }
+
+    /// What a connection would get: only who comes counts.
+    fn connection(&self, pool: &Pool) -> Foreseen {
+        let key = self.client.map(Key::of_ip);
+        let wanted = Wanted {
+            key,
+            ..Wanted::default()
+        };
+        Foreseen {
+            explained: pool.explain(wanted),
+            has_key: key.is_some(),
+            client: self.client,
+            cookie: None,
         }
     }
 }
@@ -147,6 +188,10 @@ impl About {
 fn field(text: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = text.split_once(':')?;
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+}
+
+fn nowhere(detail: String) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND).detail(detail)
 }
 
 fn wrong(field: &str, detail: &str) -> Problem {

@@ -6,6 +6,7 @@
 //! `Turn` takes them over where that does not suffice.
 
 mod attempt;
+mod choice;
 mod forward;
 mod head;
 mod log;
@@ -18,6 +19,8 @@ use std::time::Instant;
 use ::http::request;
 
 use self::attempt::{Attempt, Tried};
+use self::choice::Choice;
+pub use self::choice::Foreseen;
 use self::head::Client;
 use self::log::Record;
 pub use self::rules::{Rules, Secret};
@@ -100,8 +103,9 @@ enum First {
 
 impl Turn<'_> {
     async fn run(self, first: First) -> Result<Response> {
-        match self.tries(first).await {
-            Ok((tried, chosen, retries)) => Ok(self.answer(tried, chosen, retries)),
+        let mut retries = 0;
+        match self.tries(first, &mut retries).await {
+            Ok((tried, chosen)) => Ok(self.answer(tried, chosen, retries)),
             // What the client did wrong is told by whoever talks with it.
             Err(Unanswered::Failed(error)) if error.side() == Side::Downstream => Err(error),
             Err(unanswered) => {
@@ -109,7 +113,7 @@ impl Turn<'_> {
                 let (Unanswered::Failed(error) | Unanswered::NoLease(error)) = unanswered;
                 tracing::warn!(pool = self.pool.name(), %error, "a request failed");
                 if self.rules.log {
-                    self.record(status).failed(&error);
+                    self.record(status).failed(&error, retries);
                 }
                 Ok(Problem::new(status).detail(detail).response())
             }
@@ -117,7 +121,11 @@ impl Turn<'_> {
     }
 
     /// Asks backends until one answers, or no more may be asked.
-    async fn tries(&self, first: First) -> std::result::Result<(Tried, Chosen, u32), Unanswered> {
+    async fn tries(
+        &self,
+        first: First,
+        retries: &mut u32,
+    ) -> std::result::Result<(Tried, Chosen), Unanswered> {
         let (mut body, mut leased, mut failed) = match first {
             First::Try(body) => (body, None, None),
             First::Leased(lease, body) => (body, Some(lease), None),
@@ -126,32 +134,27 @@ impl Turn<'_> {
             }
             First::NoLease(error) => return Err(Unanswered::NoLease(error)),
         };
-        let sticky = self.options.sticky.as_ref();
-        let stuck =
-            sticky.and_then(|sticky| sticky::named(self.pool, sticky, self.rules, &self.parts));
-        let key = self
-            .rules
-            .key(&self.options.strategy, &self.parts, &self.client);
+        let choice = Choice::of(
+            self.pool,
+            &self.options,
+            self.rules,
+            &self.parts,
+            &self.client,
+        );
         let mut avoid: Vec<Arc<Backend>> = Vec::new();
-        let mut retries = 0;
         let mut last = None;
         loop {
-            let wanted = Wanted {
-                key,
-                avoid: &avoid,
-                stick: stuck.as_ref().map(|backend| backend.name()),
-            };
             let lease = match leased.take() {
                 Some(lease) => Ok(lease),
-                None => self.pool.lease(wanted).await,
+                None => self.pool.lease(choice.wanted(&avoid)).await,
             };
             let lease = match (lease, last.take()) {
                 (Ok(lease), _) => lease,
                 (Err(_), Some(error)) => return Err(Unanswered::Failed(error)),
                 (Err(error), None) => return Err(Unanswered::NoLease(error)),
             };
-            let chosen = match &stuck {
-                _ if retries > 0 => Chosen::Retry,
+            let chosen = match &choice.stuck {
+                _ if *retries > 0 => Chosen::Retry,
                 Some(stuck) if Arc::ptr_eq(stuck, lease.backend()) => Chosen::Cookie,
                 _ => Chosen::Strategy,
             };
@@ -160,18 +163,18 @@ impl Turn<'_> {
             let failed = match (failed.take(), self.options.hedge) {
                 (Some((failure, began)), _) => match Box::pin(attempt.go_on(*failure, began)).await
                 {
-                    Ok(tried) => return Ok((tried, chosen, retries)),
+                    Ok(tried) => return Ok((tried, chosen)),
                     Err(failed) => failed,
                 },
                 (None, Some(after)) if self.may_repeat && body.is_nothing() => {
-                    match Box::pin(self.hedged(attempt, after, key)).await {
-                        Ok((tried, true)) => return Ok((tried, Chosen::Hedge, retries)),
-                        Ok((tried, false)) => return Ok((tried, chosen, retries)),
+                    match Box::pin(self.hedged(attempt, after, choice.key)).await {
+                        Ok((tried, true)) => return Ok((tried, Chosen::Hedge)),
+                        Ok((tried, false)) => return Ok((tried, chosen)),
                         Err(failed) => failed,
                     }
                 }
                 (None, _) => match attempt.run(body).await {
-                    Ok(tried) => return Ok((tried, chosen, retries)),
+                    Ok(tried) => return Ok((tried, chosen)),
                     Err(failed) => failed,
                 },
             };
@@ -179,7 +182,7 @@ impl Turn<'_> {
             body = back;
             let may_retry = (!failed.sent || self.may_repeat)
                 && failed.error.side() != Side::Downstream
-                && retries < self.options.retry.times
+                && *retries < self.options.retry.times
                 && self.has_time()
                 && body.rewind()
                 && self.pool.budget().withdraw();
@@ -188,7 +191,7 @@ impl Turn<'_> {
             }
             tracing::debug!(pool = self.pool.name(), error = %failed.error, "trying another backend");
             last = Some(failed.error);
-            retries += 1;
+            *retries += 1;
             avoid.push(backend);
         }
     }

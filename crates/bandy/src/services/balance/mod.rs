@@ -84,10 +84,11 @@ impl Service<Conn> for Balance {
     async fn call(&self, conn: Conn) -> Result<()> {
         match conn.framing() {
             Framing::Stream => stream::balance(&self.pool, conn, Vec::new()).await,
+            // Boxed: a stream would be as large as the largest of them for as long as it lives.
             Framing::Message if conn.carries() == Carries::Datagram => {
-                datagram::balance(&self.pool, conn).await
+                Box::pin(datagram::balance(&self.pool, conn)).await
             }
-            Framing::Message => message::balance(&self.pool, conn).await,
+            Framing::Message => Box::pin(message::balance(&self.pool, conn)).await,
         }
     }
 }
@@ -122,5 +123,33 @@ fn key_of(peer: &Peer) -> Option<Key> {
     match peer {
         Peer::Ip(address) => Some(Key::of_ip(address.ip())),
         Peer::Unix { .. } | Peer::Mem => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::endpoint::Endpoint;
+    use crate::net::Meter;
+    use crate::net::io::Io;
+    use crate::pool::Options;
+
+    /// What is kept of each conversation for as long as it lasts, sockets and what they count aside.
+    #[test]
+    fn a_conversation_that_is_passed_on_is_small() {
+        let pool = Pool::new(Options::new("p", [Endpoint::mem("far")])).expect("a pool");
+        let conn = || {
+            let meter = Meter::asked(Peer::Mem, Arc::new(Endpoint::mem("near")));
+            Conn::new(Io::Mem(tokio::io::duplex(1).0), meter, 1)
+        };
+        let balance = Balance::of(pool.clone());
+        let whole = size_of_val(&Service::call(&balance, conn()));
+        let stream = size_of_val(&stream::balance(&pool, conn(), Vec::new()));
+        let message = size_of_val(&message::balance(&pool, conn()));
+        let datagram = size_of_val(&datagram::balance(&pool, conn()));
+        let sizes = (whole, stream, message, datagram, size_of::<Conn>());
+        assert!(whole <= 1_024 && message <= 1_024, "{sizes:?}");
     }
 }

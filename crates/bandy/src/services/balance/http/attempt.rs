@@ -8,9 +8,10 @@ use ::http::Version;
 
 use super::{Turn, head};
 use crate::error::{Error, Kind, Result, Side};
+use crate::http::Downstream;
 use crate::http::client;
 use crate::http::upstream::{self, Alarm, Ask, Exchange, Failed, Heard, Keep, Outgoing, Times, h2};
-use crate::net::{Conn, Phases, Tick};
+use crate::net::{Conn, Peer, Phases, Tick, proxied};
 use crate::pool::options::Deadlines;
 use crate::pool::{Backend, Lease, Outcome};
 use crate::wire::http1::Asked;
@@ -143,6 +144,9 @@ impl<'a> Attempt<'a> {
     /// A connection that stands, if there is one.
     fn standing(&self) -> Option<Way> {
         let backend = self.backend();
+        if self.turn.options.proxy_protocol.is_some() {
+            return None;
+        }
         let http = backend.http();
         if may_be_http2(backend, http)
             && let Some(line) = h2::take(backend.id())
@@ -165,7 +169,8 @@ impl<'a> Attempt<'a> {
                 let line = h2::take_or_open(keep, backend.connect(&mut phases)).await?;
                 return Ok(Way::Http2(line));
             }
-            let conn = backend.connect(&mut phases).await?;
+            let header = self.header();
+            let conn = backend.connect_saying(&header, &mut phases).await?;
             match conn.tls().and_then(|tls| tls.alpn.as_deref()) {
                 Some("h2") => Ok(Way::Http2(h2::open(conn, keep).await?)),
                 _ => Ok(Way::Http1(conn)),
@@ -182,8 +187,23 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// What a connection begins with: who came, where the backend is to be told.
+    fn header(&self) -> Vec<u8> {
+        let Some(version) = self.turn.options.proxy_protocol else {
+            return Vec::new();
+        };
+        let downstream = self.turn.downstream.as_ref();
+        let peer = downstream.map_or(&Peer::Mem, Downstream::peer);
+        proxied::naming(version, peer, downstream.and_then(Downstream::local))
+    }
+
     fn keep(&self) -> Keep {
-        keep(self.backend(), &self.turn.options.deadlines)
+        let kept = keep(self.backend(), &self.turn.options.deadlines);
+        match self.turn.options.proxy_protocol {
+            // One that speaks for its client is nobody else's.
+            Some(_) => Keep { at_most: 0, ..kept },
+            None => kept,
+        }
     }
 
     async fn ask(&self, way: Way, body: Outgoing) -> std::result::Result<Heard, Failure> {

@@ -123,7 +123,7 @@ impl Forward for Balance {
 
 /// Whether backends are chosen by the client's address, or by nothing of the request; `None` where this way is not theirs.
 fn by_ip(told: &Options) -> Option<bool> {
-    if told.hedge.is_some() || told.sticky.is_some() {
+    if told.hedge.is_some() || told.sticky.is_some() || told.proxy_protocol.is_some() {
         return None;
     }
     match told.strategy.key() {

@@ -67,7 +67,19 @@ impl Client {
         downstream: Option<&Downstream>,
         rules: &Rules,
     ) -> Client {
-        let ip = peer(downstream);
+        let is_secure = downstream.is_some_and(Downstream::is_secure);
+        let ip = downstream.and_then(Downstream::ip);
+        Client::at(ip, is_secure, fields, rules)
+    }
+
+    /// The same, of who came from this address.
+    pub(super) fn at(
+        ip: Option<IpAddr>,
+        is_secure: bool,
+        fields: &impl FieldSet,
+        rules: &Rules,
+    ) -> Client {
+        let ip = ip.map(|ip| ip.to_canonical());
         let is_trusted = is_trusted(ip, rules);
         let has_id = is_trusted && fields.has(&REQUEST_ID);
         Client {
@@ -76,7 +88,7 @@ impl Client {
                 false => ip,
             },
             is_trusted,
-            is_secure: downstream.is_some_and(Downstream::is_secure),
+            is_secure,
             id: (rules.request_id && !has_id).then(next_id),
         }
     }

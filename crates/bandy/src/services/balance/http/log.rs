@@ -100,9 +100,10 @@ impl Record {
         }
     }
 
-    /// There was no answer.
-    pub(super) fn failed(mut self, error: &Error) {
+    /// There was no answer, after so many tries more than one.
+    pub(super) fn failed(mut self, error: &Error, retries: u32) {
         if let Some(line) = &mut self.0 {
+            line.retries = retries;
             line.ended = error.to_string();
         }
     }
