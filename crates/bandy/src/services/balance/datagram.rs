@@ -17,7 +17,8 @@ pub(super) async fn balance(pool: &Pool, mut near: Conn) -> Result<()> {
     let mut search = Search::begin(pool);
     let mut unanswered = None;
     loop {
-        let Connected { lease, conn, .. } = search.next(&near).await?;
+        // Boxed: what connecting needs would be part of the flow for as long as it lives.
+        let Connected { lease, conn, .. } = Box::pin(search.next(&near)).await?;
         let mut talk = Talk::new(lease, conn, unanswered);
         match std::future::poll_fn(|cx| talk.poll(cx, &mut near)).await {
             Err(error) if error.side() == Side::Upstream => {

@@ -10,10 +10,19 @@ use crate::net::relay::Relay;
 use crate::pool::{Lease, Outcome, Pool};
 
 /// Leases a backend, and passes on what either side says until both have ended. `said` was read of it already.
-pub(super) async fn balance(pool: &Pool, conn: Conn, said: Vec<u8>) -> Result<()> {
-    // Boxed: what connecting needs would be part of the conversation for as long as it lives.
-    let mut talk = Box::pin(Talk::begin(pool, conn, said)).await?;
-    std::future::poll_fn(|cx| talk.poll(cx)).await
+///
+/// No `async fn`: that keeps a place for its arguments for as long as the conversation lives.
+pub(super) fn balance(
+    pool: &Pool,
+    conn: Conn,
+    said: Vec<u8>,
+) -> impl Future<Output = Result<()>> + Send {
+    // Boxed: and so would be what connecting needs.
+    let beginning = Box::pin(Talk::begin(pool, conn, said));
+    async move {
+        let mut talk = beginning.await?;
+        std::future::poll_fn(|cx| talk.poll(cx)).await
+    }
 }
 
 /// A conversation with a backend.
