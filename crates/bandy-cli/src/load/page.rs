@@ -117,7 +117,18 @@ fn verdict(out: &mut Html, one: &Measured) {
             escape(why)
         ));
     }
+    if let Some(chat) = &report.chat {
+        let (is_good, words) = super::chat::verdict(chat);
+        let class = if is_good { "good" } else { "bad" };
+        out.put(format_args!(
+            "<div class=\"verdict {class}\"><b class=\"{class}\">{}</b></div>\n",
+            escape(&words)
+        ));
+    }
     let words = match report.model.as_str() {
+        _ if report.chat.is_some() => {
+            "A latency counts from when a message was due until a member heard it. Each message is a delivery to each member."
+        }
         "closed" => {
             "Closed model: what the server can do. Each connection waits for its answer before it asks again, so the tail is not what users see."
         }
@@ -178,12 +189,15 @@ fn spectrum(out: &mut Html, runs: &[(String, &Measured)]) {
         let colour = COLOURS[i % COLOURS.len()];
         lines.push((colour, name.clone(), &one.outcome.latency));
         if let (1, Some(open)) = (runs.len(), &one.outcome.open) {
-            lines[0].1 = "due to done: as users see it".to_owned();
-            lines.push((
-                "b",
-                "sent to done: what a closed model would see".to_owned(),
-                &open.service,
-            ));
+            let names = match one.report.chat {
+                Some(_) => ["due to heard", "sent to heard"],
+                None => [
+                    "due to done: as users see it",
+                    "sent to done: what a closed model would see",
+                ],
+            };
+            lines[0].1 = names[0].to_owned();
+            lines.push(("b", names[1].to_owned(), &open.service));
             lines.push(("e", "due to sent".to_owned(), &open.lag));
         }
     }
@@ -369,26 +383,27 @@ fn over_time(out: &mut Html, one: &Measured) {
     };
     plot.area("a", &done);
     plot.line("a", &line(&done));
-    let mut legend = vec![("a", "good answers a second".to_owned())];
+    let (done_name, unit) = match one.report.chat {
+        Some(_) => ("deliveries a second", "deliveries a second"),
+        None => ("good answers a second", "requests a second"),
+    };
+    let mut legend = vec![("a", done_name.to_owned())];
     if series.failed.iter().any(|n| *n > 0) {
         plot.area("worst", &failed);
         plot.line("worst thin", &line(&failed));
         legend.push(("worst", "failed or timed out".to_owned()));
     }
     if let bandy::load::Pace::Open { rate, .. } = &one.outcome.plan.pace {
+        // A message is as many deliveries as there are members.
+        let each = one.report.chat.as_ref().map_or(1.0, |c| c.members as f64);
         let wanted: Vec<_> = (0..=100)
             .map(|i| one.report.duration_s * f64::from(i) / 100.0)
-            .map(|x| (x, Some(rate.at((x - 1e-9).max(0.0)))))
+            .map(|x| (x, Some(rate.at((x - 1e-9).max(0.0)) * each)))
             .collect();
         plot.line("e thin dashed", &wanted);
         legend.push(("e", "due".to_owned()));
     }
-    out.figure(
-        "Rate over time",
-        "",
-        &legend,
-        &plot.finish("time", "requests a second"),
-    );
+    out.figure("Rate over time", "", &legend, &plot.finish("time", unit));
 }
 
 /// Where the time goes, on average: averages add up, percentiles do not.
@@ -398,10 +413,20 @@ fn phases(out: &mut Html, one: &Measured) {
     let mean = |latency: Option<Latency>| latency.map(|l| l.mean);
     match (mean(report.lag_ms), mean(report.service_ms)) {
         (Some(lag), Some(service)) => rows.push((
-            "a request".to_owned(),
+            match report.chat {
+                Some(_) => "a delivery".to_owned(),
+                None => "a request".to_owned(),
+            },
             vec![
                 ("e", lag, "due to sent".to_owned()),
-                ("a", service, "sent to done".to_owned()),
+                (
+                    "a",
+                    service,
+                    match report.chat {
+                        Some(_) => "sent to heard".to_owned(),
+                        None => "sent to done".to_owned(),
+                    },
+                ),
             ],
         )),
         _ => {

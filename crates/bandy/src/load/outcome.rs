@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::chat::Chat;
 use super::pace::Pace;
 use super::plan::{Plan, Work};
 use super::record::{Latencies, Recorder, Slice, latencies};
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub slices: Vec<Slice>,
     /// What the generator itself took.
     pub generator: Generator,
+    /// What else is known of a chat, of which the requests are the deliveries.
+    pub chat: Option<Chat>,
 }
 
 /// The histograms beside the headline, of the open model.
@@ -120,6 +123,7 @@ impl Outcome {
             server: Vec::new(),
             slices: Vec::new(),
             generator: Generator::default(),
+            chat: None,
         }
     }
 
@@ -179,6 +183,7 @@ impl Outcome {
         match &self.plan.work {
             Work::Http1(_) => "HTTP/1.1".to_owned(),
             Work::Http2 { .. } => "HTTP/2".to_owned(),
+            Work::Chat(_) => format!("chat over {}", self.plan.to.scheme()),
             _ => self.plan.to.scheme().to_string(),
         }
     }

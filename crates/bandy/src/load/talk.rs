@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::lane::{self, Cut, Job, Next};
-use super::record::Times;
+use super::record::{Recorder, Times};
 use super::tally::Cause;
 use crate::Endpoint;
 use crate::error::{Error, Kind};
@@ -252,23 +252,35 @@ pub(super) struct Line {
 impl Line {
     /// Connects, and notes what came of it and how long each part took.
     pub(super) async fn connect(&self) -> Result<Conn, Failure> {
+        let (connected, took) = self.dial().await;
+        lane::with(|lane| took.note(&mut lane.recorder, connected.is_ok()));
+        connected
+    }
+
+    /// Connects; how long each part took is noted by the caller.
+    pub(super) async fn dial(&self) -> (Result<Conn, Failure>, Took) {
         let mut phases = Phases::default();
         let connected = self.dialer.connect(&self.to, &mut phases).await;
-        lane::with(|lane| {
-            let recorder = &mut lane.recorder;
-            let nanos = |took: Duration| took.as_nanos() as u64;
-            if let Some(took) = phases.connect {
-                recorder.connect.saturating_record(nanos(took));
-            }
-            if let Some(took) = phases.tls {
-                recorder.tls.saturating_record(nanos(took));
-                recorder.tally.handshakes += 1;
-            }
-            match &connected {
-                Ok(_) => recorder.tally.connected += 1,
-                Err(_) => recorder.tally.not_connected += 1,
-            }
-        });
-        connected.map_err(|error| Failure::of(&error))
+        (connected.map_err(|error| Failure::of(&error)), Took(phases))
+    }
+}
+
+/// How long the parts of connecting took.
+pub(super) struct Took(Phases);
+
+impl Took {
+    pub(super) fn note(&self, recorder: &mut Recorder, is_connected: bool) {
+        let nanos = |took: Duration| took.as_nanos() as u64;
+        if let Some(took) = self.0.connect {
+            recorder.connect.saturating_record(nanos(took));
+        }
+        if let Some(took) = self.0.tls {
+            recorder.tls.saturating_record(nanos(took));
+            recorder.tally.handshakes += 1;
+        }
+        match is_connected {
+            true => recorder.tally.connected += 1,
+            false => recorder.tally.not_connected += 1,
+        }
     }
 }
