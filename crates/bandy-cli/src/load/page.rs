@@ -95,8 +95,7 @@ impl Html {
             }
             self.0.push_str("</div>\n");
         }
-        self.0.push_str(svg);
-        self.0.push_str("</figure>\n");
+        self.put(format_args!("<div class=\"plot\">{svg}</div></figure>\n"));
     }
 
     /// The whole of it.
@@ -169,7 +168,8 @@ fn single(out: &mut Html, one: &Measured) {
     tables(out, one);
 }
 
-fn ms_text(value: f64) -> String {
+/// A time with its unit.
+pub fn ms_text(value: f64) -> String {
     match value {
         v if v >= 1000.0 => format!("{} s", trim(v / 1000.0)),
         v if v >= 1.0 => format!("{} ms", trim(v)),
@@ -266,7 +266,15 @@ fn spectrum(out: &mut Html, runs: &[(String, &Measured)]) {
         "Latency by percentile",
         "How long all but the slowest took. Each step to the right leaves out ten times fewer: the tail has as much room as the rest.",
         &legend,
-        &plot.finish("of the requests were faster than this", ""),
+        &plot.finish(
+            match runs.first() {
+                Some((_, one)) if one.report.chat.is_some() => {
+                    "of the deliveries were faster than this"
+                }
+                _ => "of the requests were faster than this",
+            },
+            "",
+        ),
     );
 }
 
@@ -438,14 +446,16 @@ fn phases(out: &mut Html, one: &Measured) {
             }
         }
     }
-    if !report.server_ms.is_empty() {
+    // Accepting is once for a connection, and has the wait for its first request in it.
+    let told = report.server_ms.iter();
+    let mut said: Vec<_> = told.filter(|(name, _)| *name != "accept").collect();
+    if !said.is_empty() {
         let order = |name: &str| {
-            ["accept", "queue", "handler", "write"]
+            ["queue", "handler", "write"]
                 .iter()
                 .position(|n| *n == name)
                 .unwrap_or(9)
         };
-        let mut said: Vec<_> = report.server_ms.iter().collect();
         said.sort_by_key(|(name, _)| order(name));
         let colours = ["e", "d", "c", "b"];
         let parts = said

@@ -111,7 +111,10 @@ impl Run {
             let why = format!("a run has 1 to {CONNECTIONS_MAX} connections");
             return Err(Error::new(Kind::Usage, Side::Local, "starting a run")
                 .because(why)
-                .hint("choose fewer"));
+                .hint(match plan.connections {
+                    0 => "choose one or more",
+                    _ => "choose fewer",
+                }));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loops = plan.loops.unwrap_or(cores).clamp(1, plan.connections);
@@ -531,7 +534,10 @@ pub(super) fn nobody(plan: &Plan, failure: &Failure) -> Error {
     };
     Error::new(kind, Side::Upstream, format!("measuring {}", plan.to))
         .because(failure.text.clone())
-        .hint("does `bandy ask` get an answer there?")
+        .hint(match plan.work {
+            Work::Chat(_) => "is that a chat of bandy's? At an http listener its path is /ws",
+            _ => "does `bandy ask` get an answer there?",
+        })
 }
 
 /// What this thread has had of a processor.

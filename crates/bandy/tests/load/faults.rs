@@ -8,9 +8,9 @@ use std::time::Duration;
 use bandy::Endpoint;
 use bandy::error::Kind;
 use bandy::load::tally::Cause;
-use bandy::load::{Plan, Run};
+use bandy::load::{Pace, Plan, Run, Said, Work};
 
-use super::{ANSWER, after, hear, of, plan, run, server};
+use super::{ANSWER, after, hear, of, open, plan, run, server};
 
 #[test]
 fn servers_that_hang_are_timed_out() {
@@ -221,4 +221,34 @@ fn nobody_there_is_an_error_and_no_result() {
     .and_then(Run::finish)
     .expect_err("nobody listens");
     assert_eq!(error.kind(), Kind::NotConnected, "{error}");
+}
+
+/// A server that lets nobody in: whoever waits at the door is counted, and timed out.
+#[test]
+fn who_never_gets_in_is_timed_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // It takes connections, and never shakes hands.
+    let to: Endpoint = format!("tls://{address}").parse().expect("an endpoint");
+    let stage = bandy_testkit::Stage::new();
+    for pace in [Pace::Closed, open(20.0)] {
+        let outcome = run(Plan {
+            work: Work::Lines(Said::lines(vec!["hello".into()], 1)),
+            dialer: stage.dialer(),
+            pace,
+            stop: after(500),
+            timeout: Duration::from_millis(200),
+            ..plan(&to, 2)
+        });
+        let requests = outcome.requests();
+        assert_eq!(requests.done + requests.failed, 0, "{requests:?}");
+        assert!(requests.timed_out >= 2, "{requests:?}");
+        assert_eq!(
+            outcome.tally.of(Cause::Timeout),
+            requests.timed_out,
+            "{:?}",
+            outcome.tally
+        );
+    }
+    drop(listener);
 }

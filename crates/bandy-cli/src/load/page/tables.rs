@@ -118,7 +118,7 @@ pub(super) fn tables(out: &mut Html, one: &Measured) {
     };
     let svg = bars(title, &[(format!("{what} due"), parts)], &count);
     out.put(format_args!(
-        "<figure><h3>{title}</h3>\n{svg}<div class=\"scroll\"><table>\n"
+        "<figure><h3>{title}</h3>\n<div class=\"plot\">{svg}</div><div class=\"scroll\"><table>\n"
     ));
     let row = |out: &mut Html, name: &str, text: String| {
         out.put(format_args!(

@@ -136,8 +136,9 @@ async fn ask(conn: &mut Conn, reference: u64, ask: Ask) -> Result<Good, Failure>
                 )),
             };
         }
-        if serde_json::from_slice::<Told<'_>>(&message.data).is_err() {
-            return Err(no_chat("what it says is not the chat's JSON"));
+        match serde_json::from_slice::<Told<'_>>(&message.data) {
+            Ok(told) if told.re.is_some() || told.event.is_some() => {}
+            _ => return Err(no_chat("what it says is not the chat's JSON")),
         }
     }
 }
