@@ -370,9 +370,13 @@ fn sweep(out: &mut String, measured: &[Measured], paint: &Paint) {
     put(
         out,
         format_args!(
-            "{}The most is {} /s, with {}.{}",
+            "{}The most is {} /s, {} {}.{}",
             paint.bold,
             count(best.report.rate),
+            match best.report.model.as_str() {
+                "closed" => "with",
+                _ => "asked at",
+            },
             best.label,
             paint.off
         ),

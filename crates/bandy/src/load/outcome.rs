@@ -231,8 +231,13 @@ impl Outcome {
         let requests = self.requests();
         if self.is_open() && requests.never_sent > 0 {
             notes.push(format!(
-                "{} requests were due and not sent when the run ended: the tail may be longer than what is shown",
-                requests.never_sent
+                "{} due and not sent when the run ended: the tail may be longer than what is shown",
+                match (&self.chat, requests.never_sent) {
+                    (Some(_), 1) => "1 delivery was".to_owned(),
+                    (Some(_), n) => format!("{n} deliveries were"),
+                    (None, 1) => "1 request was".to_owned(),
+                    (None, n) => format!("{n} requests were"),
+                }
             ));
         }
         notes

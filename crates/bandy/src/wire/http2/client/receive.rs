@@ -68,7 +68,7 @@ impl Client {
             head.kind,
             kind::DATA | kind::HEADERS | kind::RST_STREAM | kind::CONTINUATION
         );
-        if of_stream && (head.stream % 2 == 0 || head.stream >= self.next) {
+        if of_stream && (head.stream.is_multiple_of(2) || head.stream >= self.next) {
             return Err(Wrong::protocol(
                 "something came for a request that was never made",
             ));
@@ -335,11 +335,9 @@ impl Client {
                     }
                     self.peer.window = window;
                 }
-                setting::MAX_FRAME_SIZE => {
-                    // Longer ones bring nothing (section 6.5.2).
-                    if !(1 << 14..1 << 24).contains(&value) {
-                        return Err(Wrong::protocol("a frame's length is not what it may be"));
-                    }
+                // Longer ones bring nothing, so within its bounds it is all the same (section 6.5.2).
+                setting::MAX_FRAME_SIZE if !(1 << 14..1 << 24).contains(&value) => {
+                    return Err(Wrong::protocol("a frame's length is not what it may be"));
                 }
                 _ => {}
             }
