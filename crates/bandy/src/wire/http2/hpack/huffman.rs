@@ -131,7 +131,7 @@ mod tests {
             let code = CODE.first[length] + at as u32 - CODE.at[length];
             bits += &format!("{code:0length$b}");
         }
-        while bits.len() % 8 > 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push('1');
         }
         bits.as_bytes()
