@@ -2,40 +2,33 @@
 //! notice that the server stood still.
 //!
 //! nginx has its core, the generator, with one thread, the other. Its CPU is that of its whole process, its start and end
-//! included, as the system adds it up when it has ended. For the stall nginx is stopped for a second in the middle of a
-//! run (SIGSTOP), and goes on: a fifth of the requests of a user who does not wait are due in that second.
+//! included, as the system adds it up when it has ended. What they say of a server that stands still is in `stalls`.
 
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::loader;
 use crate::machine::{self, Interrupt};
-use crate::proc;
 use crate::rounds::Bench;
-use crate::running::Running;
 use crate::sample::median;
 use crate::subject::{Role, Server};
 
+mod stalls;
+
 /// What is asked for.
 const ADD: &str = crate::http::ADD;
-const CONNECTIONS: usize = 50;
+pub(super) const CONNECTIONS: usize = 50;
 const H2_CONNECTIONS: usize = 10;
 const H2_STREAMS: usize = 32;
-/// For the stall.
-const STALL_RATE: u32 = 2_000;
-const STALL_RUN: Duration = Duration::from_secs(5);
-const STALL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Generator {
+pub(super) enum Generator {
     Bandy,
     Wrk,
     H2load,
@@ -60,7 +53,7 @@ impl Generator {
         }
     }
 
-    fn is_there(self) -> bool {
+    pub(super) fn is_there(self) -> bool {
         match self {
             Generator::Bandy => true,
             Generator::Wrk => machine::is_installed("wrk", "-v"),
@@ -169,7 +162,7 @@ impl Generator {
 }
 
 /// `0.89ms`, `161.00us`, `1.01s`.
-fn milliseconds(text: &str) -> Option<f64> {
+pub(super) fn milliseconds(text: &str) -> Option<f64> {
     let number = |suffix: &str| text.strip_suffix(suffix)?.parse::<f64>().ok();
     number("us")
         .map(|us| us / 1e3)
@@ -200,21 +193,12 @@ struct Row {
     turns: Vec<Option<Turn>>,
 }
 
-/// A run during which the server stood still.
-#[derive(Debug, Serialize)]
-struct Stalled {
-    name: String,
-    p50_ms: Option<f64>,
-    p90_ms: Option<f64>,
-    p99_ms: Option<f64>,
-}
-
 /// What came of it all.
 #[derive(Debug, Default, Serialize)]
 pub struct Found {
     http1: Vec<Row>,
     http2: Vec<Row>,
-    stalls: Vec<Stalled>,
+    stalls: Vec<stalls::Stalled>,
     pub failures: Vec<String>,
 }
 
@@ -271,7 +255,7 @@ pub fn measure(bench: &Bench<'_>, bandy: &std::path::Path) -> Result<Found> {
         match is_h2 {
             true => found.http2 = rows,
             false => {
-                found.stalls = stalls(bandy, &server, &url, &bench.interrupt)?;
+                found.stalls = stalls::measure(bandy, &server, &url, &bench.interrupt)?;
                 found.http1 = rows;
             }
         }
@@ -312,79 +296,6 @@ fn children() -> Result<Duration> {
         Duration::from_micros(micros)
     };
     Ok(of(usage.user_time()) + of(usage.system_time()))
-}
-
-/// Runs with a second in which the server stands still.
-fn stalls(
-    bandy: &std::path::Path,
-    server: &Running,
-    url: &str,
-    interrupt: &Interrupt,
-) -> Result<Vec<Stalled>> {
-    let seconds = format!("{}s", STALL_RUN.as_secs());
-    let mut stalled = Vec::new();
-    let mut open = Command::new(bandy);
-    open.args([
-        "load", url, "--json", "--loops", "1", "-c", "50", "-d", &seconds, "--rate",
-    ])
-    .arg(STALL_RATE.to_string());
-    let said = with_stall(&mut open, server, interrupt)?;
-    let report: Value = serde_json::from_str(&said).context("understanding what bandy said")?;
-    for (name, key) in [
-        ("bandy load --rate, due to done", "latency_ms"),
-        ("the same, sent to done", "service_ms"),
-    ] {
-        stalled.push(Stalled {
-            name: name.to_owned(),
-            p50_ms: report[key]["p50"].as_f64(),
-            p90_ms: report[key]["p90"].as_f64(),
-            p99_ms: report[key]["p99"].as_f64(),
-        });
-    }
-    if Generator::Wrk.is_there() {
-        let mut wrk = Command::new("wrk");
-        wrk.args(["-t1", "--latency", "-c", "50", "-d", &seconds, url]);
-        let said = with_stall(&mut wrk, server, interrupt)?;
-        let at = |percent: &str| {
-            let line = said
-                .lines()
-                .find_map(|line| line.trim().strip_prefix(percent));
-            line.and_then(|text| milliseconds(text.trim()))
-        };
-        stalled.push(Stalled {
-            name: "wrk".to_owned(),
-            p50_ms: at("50%"),
-            p90_ms: at("90%"),
-            p99_ms: at("99%"),
-        });
-    }
-    Ok(stalled)
-}
-
-fn with_stall(command: &mut Command, server: &Running, interrupt: &Interrupt) -> Result<String> {
-    let family = proc::tree(server.pid())?;
-    let signal = move |signal: Signal| {
-        for pid in family
-            .iter()
-            .filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?))
-        {
-            // One that is gone cannot be stopped.
-            let _ = kill_process(pid, signal);
-        }
-    };
-    let began = Instant::now();
-    let stall = thread::spawn(move || {
-        thread::sleep(STALL_RUN * 2 / 5);
-        signal(Signal::STOP);
-        thread::sleep(STALL);
-        signal(Signal::CONT);
-    });
-    let said = loader::run(command, STALL_RUN, interrupt);
-    let joined = stall.join();
-    if joined.is_err() || began.elapsed() < STALL_RUN {
-        bail!("stopping the server for a second: the run did not last");
-    }
-    said
 }
 
 impl Row {
@@ -441,23 +352,7 @@ impl Found {
                 );
             }
         }
-        if !self.stalls.is_empty() {
-            text += &format!(
-                "\n## nginx stops for {} s of {} s\n\nOf those who come at {STALL_RATE} a second, a fifth come in that second: 9 in 10 of all wait no longer than about 500 ms, 99 in 100 no longer than about 950 ms.\n\n| measured by | p50 ms | p90 ms | p99 ms |\n|---|---:|---:|---:|\n",
-                STALL.as_secs(),
-                STALL_RUN.as_secs()
-            );
-            for stalled in &self.stalls {
-                let show = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.2}"));
-                text += &format!(
-                    "| {} | {} | {} | {} |\n",
-                    stalled.name,
-                    show(stalled.p50_ms),
-                    show(stalled.p90_ms),
-                    show(stalled.p99_ms)
-                );
-            }
-        }
+        text += &stalls::text(&self.stalls);
         text += &self.goals();
         text
     }

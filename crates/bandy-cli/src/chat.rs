@@ -109,7 +109,10 @@ pub fn chat(args: ChatArgs) -> Result<Code, Error> {
 }
 
 /// The chat's WebSocket: beside its page it is at `ws`.
-fn endpoint(typed: &str) -> Result<Endpoint, Error> {
+///
+/// # Errors
+/// That it is no URL of a chat.
+pub fn endpoint(typed: &str) -> Result<Endpoint, Error> {
     let act = || format!("joining the chat at `{}`", typed.escape_debug());
     let full = url::full(typed);
     let endpoint: Endpoint = full.parse().map_err(|e: bandy::endpoint::EndpointError| {

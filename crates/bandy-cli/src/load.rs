@@ -18,6 +18,7 @@ use crate::ask::http::options::version;
 use crate::exit::Code;
 use crate::report as tell;
 
+mod chat;
 mod compare;
 mod hdr;
 pub mod live;
@@ -31,6 +32,7 @@ mod typed;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "bandy load [OPTIONS] [METHOD] <URL> [ITEM]...
+       bandy load chat [OPTIONS] <URL>
        bandy load compare <A.json> <B.json>",
     after_help = "\
 URLs and ITEMs are those of `bandy ask`. Over HTTP the ITEMs make the request; over tcp, tls, unix,
@@ -50,6 +52,11 @@ from one answer to the next request:
   GET /items
   Authorization: Bearer {{token}}
 
+A chat (load chat): --members join one room over WebSocket, and take turns to say something, --rate
+messages a second. Each message is a delivery to each member. Told is how long those took from when
+the message was due, and who missed one, heard it twice or out of order. One person may say only so
+much (20 at once, then 2 a second, unless the chat says otherwise): a high rate needs many members.
+
 Exit codes: 0 measured; 2 wrong usage; 6, 7, 35, 60 no connection came about; 111 an --expect is
 not met; 130 interrupted, with what was measured until then.
 
@@ -61,6 +68,7 @@ Examples:
   bandy load https://localhost:8443 --http 2 -c 10 --streams 32
   bandy load udp://:7000 ping -c 10
   bandy load :8080 --rate 500 --expect 'p99<50ms' --expect 'errors<0.1%'
+  bandy load chat ws://:8001/ws --members 1000 --rate 50 --expect 'errors<1' --expect 'misordered<1'
   bandy load :8080 --json > a.json; ...; bandy load compare a.json b.json"
 )]
 pub struct LoadArgs {
@@ -71,15 +79,9 @@ pub struct LoadArgs {
     #[arg(value_name = "ITEM")]
     items: Vec<OsString>,
 
-    /// Connections
-    #[arg(
-        short,
-        long,
-        value_name = "N",
-        default_value_t = 50,
-        help_heading = "Pace"
-    )]
-    connections: usize,
+    /// Connections [default: 50]
+    #[arg(short, long, value_name = "N", help_heading = "Pace")]
+    connections: Option<usize>,
     /// Requests a second, whether or not the server keeps up: 500, 100..1000, 100,200,400
     #[arg(long, value_name = "RATE", help_heading = "Pace")]
     rate: Option<RateText>,
@@ -145,14 +147,21 @@ pub struct LoadArgs {
     /// Answers to each ITEM: lines of a stream, else messages [default: 1]
     #[arg(long, value_name = "N", help_heading = "Streams and messages")]
     answers: Option<usize>,
-    /// Say a text of so many bytes, instead of ITEMs
+    /// Say a text of so many bytes, instead of ITEMs; in a chat each message has so many
     #[arg(long, value_name = "SIZE", help_heading = "Streams and messages")]
     size: Option<String>,
 
-    /// What is to be reached, as in 'p99<50ms', 'errors<0.1%', 'rate>1000'; repeatable
+    /// Members of the room, each on a connection [default: 50]
+    #[arg(long, value_name = "N", help_heading = "Chat")]
+    members: Option<usize>,
+    /// The room, which is made if it is not there [default: one for this run]
+    #[arg(long, value_name = "NAME", help_heading = "Chat")]
+    room: Option<String>,
+
+    /// What is to be reached, as in 'p99<50ms', 'errors<0.1%', 'rate>1000', of a chat 'misordered<1'; repeatable
     #[arg(long, value_name = "WHAT", help_heading = "Result")]
     expect: Vec<Expect>,
-    /// End as soon as an --expect of errors or latency is not met
+    /// End as soon as enough is known to tell that an --expect is not met, or, of a rate, will not be
     #[arg(long, requires = "expect", help_heading = "Result")]
     stop_early: bool,
     /// Write a page with plots: one HTML file
@@ -213,8 +222,12 @@ pub fn load(args: LoadArgs) -> Result<Code, Error> {
     if args.url.as_deref() == Some("compare") {
         return compare::compare(&args.items, args.json);
     }
+    let (args, is_chat) = chat::typed(args);
     bandy::app::raise_file_limit();
-    let stages = typed::stages(&args)?;
+    let stages = match is_chat {
+        true => vec![(String::new(), chat::plan(&args)?)],
+        false => typed::stages(&args)?,
+    };
     let is_sweep = stages.len() > 1;
     let quiet = args.json;
     let interrupt = live::Interrupt::watch()?;
@@ -228,7 +241,14 @@ pub fn load(args: LoadArgs) -> Result<Code, Error> {
             },
             interrupt: &interrupt,
         };
-        let outcome = run(plan, &watch)?;
+        let outcome = match run(plan, &watch) {
+            Err(_) if interrupt.came() && measured.is_empty() => {
+                tell::note("interrupted before anything was measured");
+                return Ok(Code::Interrupted);
+            }
+            Err(_) if interrupt.came() => break,
+            outcome => outcome?,
+        };
         let mut report = Report::of(&outcome);
         report.command = Some(machine::command_line());
         report.machine = Some(machine::describe());

@@ -144,22 +144,24 @@ fn thresholds_have_an_exit_code() {
     assert_eq!(code, 111);
     assert!(err.contains("expected errors<1%: 100.000%"), "{err}");
     // A run that is to last for ever ends as soon as it is lost.
-    let stopped = [
-        "load",
-        &none,
-        "-c",
-        "2",
-        "--rate",
-        "50",
-        "-d",
-        "10m",
-        "--expect",
-        "errors<1%",
-        "--stop-early",
-    ];
-    let (code, _, err) = bandy(&stage, &stopped);
-    assert_eq!(code, 111);
-    assert!(err.contains("ended early"), "{err}");
+    for (to, rate, expect) in [(&none, "200", "errors<1%"), (&good, "20", "rate>1000")] {
+        let stopped = [
+            "load",
+            to,
+            "-c",
+            "2",
+            "--rate",
+            rate,
+            "-d",
+            "10m",
+            "--expect",
+            expect,
+            "--stop-early",
+        ];
+        let (code, _, err) = bandy(&stage, &stopped);
+        assert_eq!(code, 111, "{expect}: {err}");
+        assert!(err.contains("ended early"), "{expect}: {err}");
+    }
 }
 
 #[test]
@@ -199,6 +201,39 @@ fn mistakes_are_told_before_anything_is_asked() {
             "missing.http",
         ),
         (&["load", "mem://x"], 2, "mem://"),
+        (
+            &["load", "http://127.0.0.1:1", "--members", "5"],
+            2,
+            "bandy load chat",
+        ),
+        (
+            &["load", "http://127.0.0.1:1", "--expect", "misordered<1"],
+            2,
+            "about a chat",
+        ),
+        (&["load", "chat"], 2, "no URL"),
+        (&["load", "chat", "tcp://127.0.0.1:1"], 2, "WebSocket"),
+        (
+            &["load", "chat", "ws://127.0.0.1:1", "-c", "5"],
+            2,
+            "--members",
+        ),
+        (
+            &["load", "chat", "ws://127.0.0.1:1", "--sweep", "1,2"],
+            2,
+            "makes no sense with a chat",
+        ),
+        (&["load", "chat", "ws://127.0.0.1:1", "hello"], 2, "made up"),
+        (
+            &["load", "chat", "ws://127.0.0.1:1", "--size", "5"],
+            2,
+            "96 bytes",
+        ),
+        (
+            &["load", "chat", "ws://127.0.0.1:1", "--room", "a room"],
+            2,
+            "no name of a room",
+        ),
         (&["load", "compare", "a.json"], 2, "compare A.json B.json"),
         (
             &["load", "http://no-such-host.invalid", "-n", "1"],
@@ -260,6 +295,12 @@ fn both_views_of_one_run() {
         of(&run["server_ms"]["handler"]) <= of(&run["latency_ms"]),
         "the part is no more than the whole"
     );
+    // When HTTP/2's frames came and went is not seen.
+    let args = ["load", &to, "-c", "2", "-n", "100", "--server-times"];
+    let run = json(&stage, &[&args[..], &["--http", "2"]].concat());
+    for phase in ["accept", "handler"] {
+        assert!(run["server_ms"][phase]["p50"].is_number(), "{phase}: {run}");
+    }
     // Who does not ask is not told.
     let run = json(&stage, &["load", &to, "-c", "2", "-n", "20"]);
     assert_eq!(run["server_ms"], serde_json::json!({}));
@@ -267,6 +308,59 @@ fn both_views_of_one_run() {
     assert!(
         !head.to_ascii_lowercase().contains("server-timing"),
         "{head}"
+    );
+}
+
+#[test]
+fn a_chat_and_its_page() {
+    let stage = Stage::new();
+    let server = serve(&stage, &["chat", "http://127.0.0.1:0"]);
+    let to = url(&server, "");
+    let args = [
+        "load",
+        "chat",
+        &to,
+        "--members",
+        "12",
+        "--rate",
+        "100",
+        "-n",
+        "60",
+    ];
+    let (code, out, err) = bandy(&stage, &args);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("All 12 members heard every message, once and in order."),
+        "{out}"
+    );
+    assert!(
+        out.contains("60 due = 60 in the log") && out.contains("720 due = 720 done"),
+        "{out}"
+    );
+    let more = [
+        "--report",
+        "chat.html",
+        "--expect",
+        "errors<1",
+        "--expect",
+        "misordered<1",
+        "--expect",
+        "p99<30s",
+    ];
+    let told = json(&stage, &[&args[..], &more].concat());
+    assert_eq!(told["requests"]["done"], 720);
+    assert_eq!(told["chat"]["messages"]["done"], 60);
+    assert_eq!(told["chat"]["faulty"], serde_json::json!([]));
+    see(&stage, "chat.html");
+    // Nobody there, and nobody who talks like this.
+    let (code, _, err) = bandy(&stage, &["load", "chat", "ws://127.0.0.1:1", "-n", "1"]);
+    assert_eq!(code, 7, "{err}");
+    let echo = serve(&stage, &["echo", "ws://127.0.0.1:0"]);
+    let to = url(&echo, "");
+    let (code, _, err) = bandy(&stage, &["load", "chat", &to, "--members", "2", "-n", "1"]);
+    assert!(
+        code != 0 && err.contains("no chat of bandy's"),
+        "{code}: {err}"
     );
 }
 

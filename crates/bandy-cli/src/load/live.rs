@@ -9,7 +9,7 @@ use std::time::Duration;
 use bandy::error::{Error, Kind, Side};
 use bandy::load::record::Slice;
 use bandy::load::tally::Requests;
-use bandy::load::{Expect, Pace, Plan, Run, Told};
+use bandy::load::{Expect, Pace, Plan, Run, SoFar, Told};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -90,7 +90,7 @@ pub fn follow(run: &mut Run, plan: &Plan, watch: &Watch<'_>) {
             stopper.stop();
         }
         if seen.elapsed >= EARLIEST && !seen.is_ended {
-            let unmet = watch.expect.iter().find_map(|expect| seen.unmet(expect));
+            let unmet = watch.expect.iter().find_map(|e| seen.unmet(plan, e));
             if let Some(text) = unmet {
                 seen.is_ended = true;
                 stopper.stop();
@@ -138,17 +138,14 @@ impl Seen {
         self.lanes.iter().map(pick).sum()
     }
 
-    /// All slices as one.
-    fn whole(&self) -> Slice {
-        let mut whole = Slice::new(0);
-        self.slices.iter().for_each(|slice| whole.add(slice));
-        whole
-    }
-
-    /// Why a threshold is not met, as far as one can see now. Rates rise and fall, and are left to the end.
-    fn unmet(&self, expect: &Expect) -> Option<String> {
-        let bad = self.sum(|r| r.failed) + self.sum(|r| r.timed_out);
-        let checked = expect.check_early(&self.whole(), bad)?;
+    /// Why a threshold is not met, as far as one can tell now.
+    fn unmet(&self, plan: &Plan, expect: &Expect) -> Option<String> {
+        let so_far = SoFar {
+            plan,
+            slices: &self.slices,
+            failed: self.sum(|r| r.failed) + self.sum(|r| r.timed_out),
+        };
+        let checked = expect.check_early(&so_far)?;
         (!checked.is_met).then(|| {
             format!(
                 "ended early: expected {expect}, and it is {}",

@@ -95,8 +95,7 @@ impl Html {
             }
             self.0.push_str("</div>\n");
         }
-        self.0.push_str(svg);
-        self.0.push_str("</figure>\n");
+        self.put(format_args!("<div class=\"plot\">{svg}</div></figure>\n"));
     }
 
     /// The whole of it.
@@ -117,7 +116,18 @@ fn verdict(out: &mut Html, one: &Measured) {
             escape(why)
         ));
     }
+    if let Some(chat) = &report.chat {
+        let (is_good, words) = super::chat::verdict(chat);
+        let class = if is_good { "good" } else { "bad" };
+        out.put(format_args!(
+            "<div class=\"verdict {class}\"><b class=\"{class}\">{}</b></div>\n",
+            escape(&words)
+        ));
+    }
     let words = match report.model.as_str() {
+        _ if report.chat.is_some() => {
+            "A latency counts from when a message was due until a member heard it. Each message is a delivery to each member."
+        }
         "closed" => {
             "Closed model: what the server can do. Each connection waits for its answer before it asks again, so the tail is not what users see."
         }
@@ -158,7 +168,8 @@ fn single(out: &mut Html, one: &Measured) {
     tables(out, one);
 }
 
-fn ms_text(value: f64) -> String {
+/// A time with its unit.
+pub fn ms_text(value: f64) -> String {
     match value {
         v if v >= 1000.0 => format!("{} s", trim(v / 1000.0)),
         v if v >= 1.0 => format!("{} ms", trim(v)),
@@ -178,12 +189,15 @@ fn spectrum(out: &mut Html, runs: &[(String, &Measured)]) {
         let colour = COLOURS[i % COLOURS.len()];
         lines.push((colour, name.clone(), &one.outcome.latency));
         if let (1, Some(open)) = (runs.len(), &one.outcome.open) {
-            lines[0].1 = "due to done: as users see it".to_owned();
-            lines.push((
-                "b",
-                "sent to done: what a closed model would see".to_owned(),
-                &open.service,
-            ));
+            let names = match one.report.chat {
+                Some(_) => ["due to heard", "sent to heard"],
+                None => [
+                    "due to done: as users see it",
+                    "sent to done: what a closed model would see",
+                ],
+            };
+            lines[0].1 = names[0].to_owned();
+            lines.push(("b", names[1].to_owned(), &open.service));
             lines.push(("e", "due to sent".to_owned(), &open.lag));
         }
     }
@@ -252,7 +266,15 @@ fn spectrum(out: &mut Html, runs: &[(String, &Measured)]) {
         "Latency by percentile",
         "How long all but the slowest took. Each step to the right leaves out ten times fewer: the tail has as much room as the rest.",
         &legend,
-        &plot.finish("of the requests were faster than this", ""),
+        &plot.finish(
+            match runs.first() {
+                Some((_, one)) if one.report.chat.is_some() => {
+                    "of the deliveries were faster than this"
+                }
+                _ => "of the requests were faster than this",
+            },
+            "",
+        ),
     );
 }
 
@@ -369,26 +391,27 @@ fn over_time(out: &mut Html, one: &Measured) {
     };
     plot.area("a", &done);
     plot.line("a", &line(&done));
-    let mut legend = vec![("a", "good answers a second".to_owned())];
+    let (done_name, unit) = match one.report.chat {
+        Some(_) => ("deliveries a second", "deliveries a second"),
+        None => ("good answers a second", "requests a second"),
+    };
+    let mut legend = vec![("a", done_name.to_owned())];
     if series.failed.iter().any(|n| *n > 0) {
         plot.area("worst", &failed);
         plot.line("worst thin", &line(&failed));
         legend.push(("worst", "failed or timed out".to_owned()));
     }
     if let bandy::load::Pace::Open { rate, .. } = &one.outcome.plan.pace {
+        // A message is as many deliveries as there are members.
+        let each = one.report.chat.as_ref().map_or(1.0, |c| c.members as f64);
         let wanted: Vec<_> = (0..=100)
             .map(|i| one.report.duration_s * f64::from(i) / 100.0)
-            .map(|x| (x, Some(rate.at((x - 1e-9).max(0.0)))))
+            .map(|x| (x, Some(rate.at((x - 1e-9).max(0.0)) * each)))
             .collect();
         plot.line("e thin dashed", &wanted);
         legend.push(("e", "due".to_owned()));
     }
-    out.figure(
-        "Rate over time",
-        "",
-        &legend,
-        &plot.finish("time", "requests a second"),
-    );
+    out.figure("Rate over time", "", &legend, &plot.finish("time", unit));
 }
 
 /// Where the time goes, on average: averages add up, percentiles do not.
@@ -398,10 +421,20 @@ fn phases(out: &mut Html, one: &Measured) {
     let mean = |latency: Option<Latency>| latency.map(|l| l.mean);
     match (mean(report.lag_ms), mean(report.service_ms)) {
         (Some(lag), Some(service)) => rows.push((
-            "a request".to_owned(),
+            match report.chat {
+                Some(_) => "a delivery".to_owned(),
+                None => "a request".to_owned(),
+            },
             vec![
                 ("e", lag, "due to sent".to_owned()),
-                ("a", service, "sent to done".to_owned()),
+                (
+                    "a",
+                    service,
+                    match report.chat {
+                        Some(_) => "sent to heard".to_owned(),
+                        None => "sent to done".to_owned(),
+                    },
+                ),
             ],
         )),
         _ => {
@@ -413,14 +446,16 @@ fn phases(out: &mut Html, one: &Measured) {
             }
         }
     }
-    if !report.server_ms.is_empty() {
+    // Accepting is once for a connection, and has the wait for its first request in it.
+    let told = report.server_ms.iter();
+    let mut said: Vec<_> = told.filter(|(name, _)| *name != "accept").collect();
+    if !said.is_empty() {
         let order = |name: &str| {
-            ["accept", "queue", "handler", "write"]
+            ["queue", "handler", "write"]
                 .iter()
                 .position(|n| *n == name)
                 .unwrap_or(9)
         };
-        let mut said: Vec<_> = report.server_ms.iter().collect();
         said.sort_by_key(|(name, _)| order(name));
         let colours = ["e", "d", "c", "b"];
         let parts = said

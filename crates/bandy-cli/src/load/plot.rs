@@ -244,8 +244,8 @@ impl Plot {
     /// A point with words beside it.
     pub fn point(&mut self, class: &str, x: f64, y: f64, text: &str) {
         let (x, y) = (self.x(x), self.y(y));
-        // At the right edge the words stand on the left.
-        let (anchor, offset) = match x > WIDTH - 170.0 {
+        // Lines come from the left below and go on to the right above: the words stand on the left, if there is room.
+        let (anchor, offset) = match x > LEFT + 170.0 {
             true => ("end", -9.0),
             false => ("start", 9.0),
         };

@@ -84,11 +84,14 @@ fn single(out: &mut String, one: &Measured, paint: &Paint) {
     put(
         out,
         format_args!(
-            "  {}{} · {} · {} at once · {:.1} s{}\n\n",
+            "  {}{} · {} · {} · {:.1} s{}\n\n",
             paint.dim,
             report.target,
             report.protocol,
-            report.concurrency,
+            match &report.chat {
+                Some(chat) => format!("{} members in {}", count(chat.members as f64), chat.room),
+                None => format!("{} at once", report.concurrency),
+            },
             report.duration_s,
             paint.off
         ),
@@ -97,7 +100,10 @@ fn single(out: &mut String, one: &Measured, paint: &Paint) {
         out,
         format_args!(
             "  {:<12}{}{} /s{}   {}\n",
-            "rate",
+            match report.chat {
+                Some(_) => "deliveries",
+                None => "rate",
+            },
             paint.bold,
             count(report.rate),
             paint.off,
@@ -112,7 +118,13 @@ fn single(out: &mut String, one: &Measured, paint: &Paint) {
         ),
     );
     latency(out, one, paint);
+    if let Some(chat) = &report.chat {
+        put(out, format_args!("\n{}", super::chat::messages(chat)));
+    }
     requests(out, one, paint);
+    if let Some(chat) = &report.chat {
+        put(out, format_args!("{}", super::chat::faulty(chat)));
+    }
     transport(out, one);
     for note in report.notes.iter().filter(|_| report.model == "open") {
         put(out, format_args!("\n  note: {note}\n"));
@@ -136,7 +148,15 @@ fn verdict(out: &mut String, one: &Measured, paint: &Paint) {
             format_args!("{}INVALID{}: {why}\n", paint.bad, paint.off),
         );
     }
+    if let Some(chat) = &report.chat {
+        let (is_good, words) = super::chat::verdict(chat);
+        let colour = if is_good { paint.good } else { paint.bad };
+        put(out, format_args!("{colour}{words}{}\n", paint.off));
+    }
     let line = match report.model.as_str() {
+        _ if report.chat.is_some() => {
+            "Latency counts from when a message was due until a member heard it."
+        }
         "closed" => {
             "Closed model: what the server can do. The tail is not what users see; --rate measures that."
         }
@@ -152,8 +172,14 @@ fn latency(out: &mut String, one: &Measured, paint: &Paint) {
         put(
             out,
             format_args!(
-                "  {:<12}{}no request was answered well{}\n",
-                "latency", paint.bad, paint.off
+                "  {:<12}{}{}{}\n",
+                "latency",
+                paint.bad,
+                match report.chat {
+                    Some(_) => "nobody heard anything",
+                    None => "no request was answered well",
+                },
+                paint.off
             ),
         );
         return;
@@ -187,11 +213,18 @@ fn latency(out: &mut String, one: &Measured, paint: &Paint) {
     };
     match report.service_ms {
         Some(_) => {
-            row("due to done", Some(headline));
-            row("sent to done", report.service_ms);
+            let ends = match report.chat {
+                Some(_) => ["due to heard", "sent to heard"],
+                None => ["due to done", "sent to done"],
+            };
+            row(ends[0], Some(headline));
+            row(ends[1], report.service_ms);
             row("due to sent", report.lag_ms);
         }
         None => row("sent to done", Some(headline)),
+    }
+    if let Some(chat) = &report.chat {
+        row("due to in the log", chat.answered_ms);
     }
     row("failed requests", report.failed_ms);
     row("connecting", report.connect_ms);
@@ -207,8 +240,12 @@ fn requests(out: &mut String, one: &Measured, paint: &Paint) {
     put(
         out,
         format_args!(
-            "\n  {:<12}{} due = {} done",
-            "requests",
+            "{}  {:<12}{} due = {} done",
+            if report.chat.is_some() { "" } else { "\n" },
+            match report.chat {
+                Some(_) => "deliveries",
+                None => "requests",
+            },
             count(requests.scheduled as f64),
             count(requests.done as f64)
         ),
@@ -304,9 +341,13 @@ fn transport(out: &mut String, one: &Measured) {
     put(
         out,
         format_args!(
-            "\n  {:<12}{:.1} us of processor a request, on {} event {}\n",
+            "\n  {:<12}{:.1} us of processor a {}, on {} event {}\n",
             "generator",
             generator.cpu_us_per_request,
+            match report.chat {
+                Some(_) => "delivery",
+                None => "request",
+            },
             generator.loops,
             if generator.loops == 1 {
                 "loop"
@@ -329,9 +370,13 @@ fn sweep(out: &mut String, measured: &[Measured], paint: &Paint) {
     put(
         out,
         format_args!(
-            "{}The most is {} /s, with {}.{}",
+            "{}The most is {} /s, {} {}.{}",
             paint.bold,
             count(best.report.rate),
+            match best.report.model.as_str() {
+                "closed" => "with",
+                _ => "asked at",
+            },
             best.label,
             paint.off
         ),

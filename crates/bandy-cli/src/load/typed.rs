@@ -20,8 +20,10 @@ use crate::ask::http::{Typed, url, whole};
 use crate::ask::target::is_method;
 use crate::report;
 
+/// Connections, or members of a chat, unless told otherwise.
+pub const CONNECTIONS: usize = 50;
 /// How long a run is unless told otherwise.
-const DURATION: Duration = Duration::from_secs(10);
+pub const DURATION: Duration = Duration::from_secs(10);
 /// The field by which a bandy is asked to tell its times.
 pub const WANTS_TIMES: &str = "bandy-timing";
 /// The longest text that is said by itself. Bytes.
@@ -55,6 +57,7 @@ impl FromStr for Stage {
 /// # Errors
 /// What is wrong with the arguments.
 pub fn stages(args: &LoadArgs) -> Result<Vec<(String, Plan)>, Error> {
+    not_of_chat(args)?;
     let (to, work) = target(args)?;
     if to.scheme() == Scheme::Mem {
         let why = "mem:// is inside one process, and no server is in this one";
@@ -95,7 +98,7 @@ pub fn stages(args: &LoadArgs) -> Result<Vec<(String, Plan)>, Error> {
             after,
             requests: args.number,
         },
-        connections: args.connections,
+        connections: args.connections.unwrap_or(CONNECTIONS),
         per_connection: args.per_connection,
         timeout: args.timeout,
         loops: args.loops,
@@ -132,8 +135,24 @@ pub fn stages(args: &LoadArgs) -> Result<Vec<(String, Plan)>, Error> {
     Ok(stages.collect())
 }
 
+/// What only `bandy load chat` knows.
+fn not_of_chat(args: &LoadArgs) -> Result<(), Error> {
+    let expect = args.expect.iter().find(|expect| expect.is_of_chat());
+    let given = match (args.members, &args.room, expect) {
+        (Some(_), ..) => "--members".to_owned(),
+        (_, Some(_), _) => "--room".to_owned(),
+        (.., Some(expect)) => format!("--expect '{expect}'"),
+        _ => return Ok(()),
+    };
+    Err(report::usage(
+        "planning the run",
+        format!("{given} is about a chat, and this is none"),
+        "write: bandy load chat URL, or leave it out",
+    ))
+}
+
 /// Another one each time.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0_u8)
 }
@@ -234,17 +253,20 @@ fn target(args: &LoadArgs) -> Result<(Endpoint, Work), Error> {
 
 /// What is said where nothing is: letters and digits.
 fn text(size: Option<&str>) -> Result<String, Error> {
-    let size = match size {
-        None => 64,
-        Some(text) => parse_size(text)
-            .map_err(|e| report::usage("reading --size", e.to_string(), e.hint()))?,
-    };
+    let size = size_of(size)?.unwrap_or(64);
+    Ok(('a'..='z').chain('0'..='9').cycle().take(size).collect())
+}
+
+/// What --size says. Bytes.
+pub fn size_of(size: Option<&str>) -> Result<Option<usize>, Error> {
+    let Some(text) = size else { return Ok(None) };
+    let size =
+        parse_size(text).map_err(|e| report::usage("reading --size", e.to_string(), e.hint()))?;
     if size > SIZE_MAX {
         let why = format!("a text has {SIZE_MAX} bytes at most");
         return Err(report::usage("reading --size", why, "choose a shorter one"));
     }
-    let size = usize::try_from(size).unwrap_or(64);
-    Ok(('a'..='z').chain('0'..='9').cycle().take(size).collect())
+    Ok(usize::try_from(size).ok())
 }
 
 fn refuse(url: &str, about: &str, options: &[(&str, bool)]) -> Result<(), Error> {
@@ -344,7 +366,7 @@ fn from_file(
     })
 }
 
-fn dialer(args: &LoadArgs, to: &Endpoint) -> Result<Dialer, Error> {
+pub fn dialer(args: &LoadArgs, to: &Endpoint) -> Result<Dialer, Error> {
     if !to.scheme().is_secure() {
         refuse(
             &to.to_string(),

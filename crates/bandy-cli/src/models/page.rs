@@ -3,7 +3,7 @@
 use super::show::verdict;
 use super::{ModelsArgs, Row};
 use crate::load::machine;
-use crate::load::page::Html;
+use crate::load::page::{Html, ms_text};
 use crate::load::plot::{Plot, Scale, escape};
 use crate::load::show::{count, ms};
 
@@ -26,7 +26,7 @@ pub fn page(args: &ModelsArgs, rows: &[Row]) -> String {
         args.rounds, if args.rounds == 1 { "" } else { "s" }, args.duration.as_secs_f64(), args.stay,
         escape(&args.service), escape(&args.models.join(", ")), escape(&verdict(rows))
     ));
-    let time = |value: f64| format!("{} ms", ms(value));
+    let time = ms_text;
     let number = |value: f64| count(value);
     let shown: [Shown<'_>; 5] = [
         (

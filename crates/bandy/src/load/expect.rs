@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::early::SoFar;
 use super::outcome::Outcome;
-use super::record::{Latencies, Slice, bucket_start, latencies};
+use super::record::Latencies;
 
 /// What a run is expected to reach.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,9 @@ enum What {
     /// How many failed.
     Errors,
     Rate,
+    /// Of a chat: what a member heard out of order, or again.
+    Misordered,
+    Duplicates,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl FromStr for Expect {
     fn from_str(text: &str) -> Result<Expect, WrongExpect> {
         let wrong = |why: &str| {
             WrongExpect(format!(
-                "{why}: write p50, p90, p99, p99.9, p99.99, max or mean with a time (p99<50ms), errors with a percentage or a number (errors<0.1%), or rate with a number (rate>1000)"
+                "{why}: write p50, p90, p99, p99.9, p99.99, max or mean with a time (p99<50ms), errors with a percentage or a number (errors<0.1%), or rate with a number (rate>1000); of a chat also misordered and duplicates (misordered<1)"
             ))
         };
         let at = text
@@ -83,6 +87,8 @@ impl FromStr for Expect {
                 None => (What::Errors, number(value)),
             },
             "rate" => (What::Rate, number(value.trim_end_matches("/s"))),
+            "misordered" => (What::Misordered, number(value)),
+            "duplicates" => (What::Duplicates, number(value)),
             name => {
                 let what = match name {
                     "max" => What::Quantile(1.0),
@@ -147,52 +153,86 @@ pub struct Checked {
     pub measured: String,
 }
 
+/// What a run, or what there is of it, is held against thresholds by.
+#[derive(Debug, Default)]
+pub(super) struct Measures {
+    /// The headline.
+    pub(super) latency: Option<Latencies>,
+    pub(super) error_part: f64,
+    pub(super) failed: u64,
+    pub(super) rate: f64,
+    /// Of a chat: out of order, and again.
+    pub(super) faults: Option<(u64, u64)>,
+}
+
 impl Expect {
     /// Holds a run against it. Without a single answer no latency is met.
     pub fn check(&self, outcome: &Outcome) -> Checked {
         let requests = outcome.requests();
-        let failed = requests.failed + requests.timed_out;
-        self.hold(
-            &outcome.latency,
-            outcome.error_part(),
-            failed,
-            outcome.rate(),
-        )
+        let chat = outcome.chat.as_ref();
+        self.hold(&Measures {
+            latency: Some(outcome.latency.clone()),
+            error_part: outcome.error_part(),
+            failed: requests.failed + requests.timed_out,
+            rate: outcome.rate(),
+            faults: chat.map(|chat| (chat.misordered, chat.duplicates)),
+        })
     }
 
-    /// Holds what there is of a run so far against it: latencies to within some percent. `None` for what can still become
-    /// another: a rate, and what has to be more than something.
-    pub fn check_early(&self, so_far: &Slice, failed: u64) -> Option<Checked> {
-        if self.what == What::Rate || matches!(self.order, Order::More | Order::MoreOrEqual) {
-            return None;
-        }
-        let mut latency = latencies();
-        for (bucket, count) in so_far.latency.iter().enumerate() {
-            let middle = (bucket_start(bucket) + bucket_start(bucket + 1)) / 2;
-            latency.saturating_record_n(middle, u64::from(*count));
-        }
-        if latency.is_empty() && !matches!(self.what, What::Errors | What::ErrorPart) {
-            return None;
-        }
-        let all = so_far.done + failed;
-        let part = match all {
-            0 => 0.0,
-            all => failed as f64 / all as f64,
+    /// Whether only a chat has it.
+    pub fn is_of_chat(&self) -> bool {
+        matches!(self.what, What::Misordered | What::Duplicates)
+    }
+
+    /// Holds what there is of a run so far against it; latencies are known to within some percent. `None` as long as
+    /// there is too little to tell by, and for what can still become another: what has to be more than something, but for
+    /// rates. A rate is held by what it is going to be in the end, as the last seconds and the plan have it.
+    pub fn check_early(&self, so_far: &SoFar<'_>) -> Option<Checked> {
+        let is_more = matches!(self.order, Order::More | Order::MoreOrEqual);
+        let (ended, beyond) = match self.what {
+            What::Rate => {
+                let rates = so_far.rates()?;
+                let checked = rates.map(|rate| {
+                    self.hold(&Measures {
+                        rate,
+                        ..Measures::default()
+                    })
+                });
+                // Only where neither is enough it is lost.
+                let [first, second] = checked;
+                return Some(match first.is_met {
+                    true => first,
+                    false => second,
+                });
+            }
+            What::Misordered | What::Duplicates => return None,
+            _ if is_more => return None,
+            // The longest and the number of errors only grow.
+            What::Quantile(1.0) => (so_far.done(), 1),
+            What::Errors => return Some(self.hold(&so_far.measures())),
+            // The shortest may still come.
+            What::Quantile(0.0) => return None,
+            What::Quantile(quantile) => (so_far.done(), beyond(quantile)),
+            What::Mean => (so_far.done(), FEW),
+            What::ErrorPart => (so_far.done() + so_far.failed, FEW),
         };
-        Some(self.hold(&latency, part, failed, 0.0))
+        (ended >= beyond).then(|| self.hold(&so_far.measures()))
     }
 
-    fn hold(&self, latency: &Latencies, error_part: f64, failed: u64, rate: f64) -> Checked {
-        let of_answers = |nanos: f64| (!latency.is_empty()).then_some(nanos);
+    fn hold(&self, measures: &Measures) -> Checked {
+        let latency = measures.latency.as_ref();
+        let latency = latency.filter(|latency| !latency.is_empty());
         let measured = match self.what {
-            What::Quantile(quantile) => of_answers(match quantile {
+            What::Quantile(quantile) => latency.map(|latency| match quantile {
                 0.0 => latency.min() as f64,
                 quantile => latency.value_at_quantile(quantile) as f64,
             }),
-            What::Mean => of_answers(latency.mean()),
-            What::ErrorPart => Some(error_part),
-            What::Errors => Some(failed as f64),
-            What::Rate => Some(rate),
+            What::Mean => latency.map(Latencies::mean),
+            What::ErrorPart => Some(measures.error_part),
+            What::Errors => Some(measures.failed as f64),
+            What::Rate => Some(measures.rate),
+            What::Misordered => measures.faults.map(|(misordered, _)| misordered as f64),
+            What::Duplicates => measures.faults.map(|(_, duplicates)| duplicates as f64),
         };
         let is_met = measured.is_some_and(|measured| match self.order {
             Order::Less => measured < self.bound,
@@ -204,9 +244,12 @@ impl Expect {
             expect: self.clone(),
             is_met,
             measured: match (measured, self.what) {
+                (None, What::Misordered | What::Duplicates) => "no chat".to_owned(),
                 (None, _) => "no answers".to_owned(),
                 (Some(part), What::ErrorPart) => format!("{:.3}%", part * 100.0),
-                (Some(count), What::Errors) => format!("{count:.0}"),
+                (Some(count), What::Errors | What::Misordered | What::Duplicates) => {
+                    format!("{count:.0}")
+                }
                 (Some(rate), What::Rate) => format!("{rate:.1}/s"),
                 (Some(nanos), _) => format!("{:.3}ms", nanos / 1e6),
             },
@@ -214,9 +257,18 @@ impl Expect {
     }
 }
 
+/// Fewer say nothing of a mean or a percentage.
+const FEW: u64 = 100;
+
+/// As many as are needed for ten of them to be beyond this quantile.
+fn beyond(quantile: f64) -> u64 {
+    (10.0 / (1.0 - quantile).max(1e-9)).ceil() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::record::latencies;
 
     #[test]
     fn held_against_a_run() {
@@ -236,16 +288,23 @@ mod tests {
             ("errors<5", false),
             ("rate>=1000", true),
             ("rate>1000/s", false),
+            ("misordered<1", true),
+            ("duplicates<1", false),
         ] {
             let expect: Expect = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-            assert_eq!(
-                expect.hold(&latency, 0.05, 5, 1000.0).is_met,
-                is_met,
-                "{text}"
-            );
+            let measures = Measures {
+                latency: Some(latency.clone()),
+                error_part: 0.05,
+                failed: 5,
+                rate: 1000.0,
+                faults: Some((0, 3)),
+            };
+            assert_eq!(expect.hold(&measures).is_met, is_met, "{text}");
         }
-        let none = "p99<1s".parse::<Expect>().expect("a threshold");
-        assert!(!none.hold(&latencies(), 0.0, 0, 0.0).is_met);
+        for text in ["p99<1s", "misordered<1"] {
+            let none = text.parse::<Expect>().expect("a threshold");
+            assert!(!none.hold(&Measures::default()).is_met, "{text}");
+        }
     }
 
     #[test]

@@ -199,6 +199,14 @@ impl Lane {
         }
     }
 
+    /// Whether there is time to connect before the run begins; `waker` is told when there is no more.
+    pub(super) fn is_warm(&mut self, slot: usize, waker: &Waker) -> bool {
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.waker.get_or_insert_with(|| waker.clone());
+        }
+        !self.has_begun && !self.is_over
+    }
+
     /// Whether a request is to be cut off; `waker` is its task's.
     pub(super) fn cut(&mut self, slot: usize, waker: &Waker) -> Option<Cut> {
         match self.slots.get_mut(slot) {

@@ -37,7 +37,9 @@
 //! How a request goes: `lane` says when it is due and to which connection it goes, `talk` makes it, `record` and `tally`
 //! note what came of it, `run` gathers that from all event loops.
 
+pub mod chat;
 pub mod compare;
+mod early;
 pub mod expect;
 mod lane;
 mod outcome;
@@ -53,6 +55,7 @@ mod timer;
 mod timing;
 mod work;
 
+pub use early::SoFar;
 pub use expect::Expect;
 pub use outcome::{Generator, OpenLatencies, Outcome};
 pub use pace::{Arrivals, Pace, Rate, RateText};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::chat::Chat;
 use super::pace::Pace;
 use super::plan::{Plan, Work};
 use super::record::{Latencies, Recorder, Slice, latencies};
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub slices: Vec<Slice>,
     /// What the generator itself took.
     pub generator: Generator,
+    /// What else is known of a chat, of which the requests are the deliveries.
+    pub chat: Option<Chat>,
 }
 
 /// The histograms beside the headline, of the open model.
@@ -120,6 +123,7 @@ impl Outcome {
             server: Vec::new(),
             slices: Vec::new(),
             generator: Generator::default(),
+            chat: None,
         }
     }
 
@@ -179,6 +183,7 @@ impl Outcome {
         match &self.plan.work {
             Work::Http1(_) => "HTTP/1.1".to_owned(),
             Work::Http2 { .. } => "HTTP/2".to_owned(),
+            Work::Chat(_) => format!("chat over {}", self.plan.to.scheme()),
             _ => self.plan.to.scheme().to_string(),
         }
     }
@@ -226,8 +231,13 @@ impl Outcome {
         let requests = self.requests();
         if self.is_open() && requests.never_sent > 0 {
             notes.push(format!(
-                "{} requests were due and not sent when the run ended: the tail may be longer than what is shown",
-                requests.never_sent
+                "{} due and not sent when the run ended: the tail may be longer than what is shown",
+                match (&self.chat, requests.never_sent) {
+                    (Some(_), 1) => "1 delivery was".to_owned(),
+                    (Some(_), n) => format!("{n} deliveries were"),
+                    (None, 1) => "1 request was".to_owned(),
+                    (None, n) => format!("{n} requests were"),
+                }
             ));
         }
         notes

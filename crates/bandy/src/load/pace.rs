@@ -139,6 +139,24 @@ impl Rate {
         self.0.last().map_or(0.0, |piece| piece.to)
     }
 
+    /// The highest that it is at any time.
+    pub fn most(&self) -> f64 {
+        let ends = self.0.iter().flat_map(|piece| [piece.from, piece.to]);
+        ends.fold(0.0, f64::max)
+    }
+
+    /// How many requests are due by then.
+    pub(super) fn count(&self, seconds: f64) -> f64 {
+        let (mut count, mut left) = (0.0, seconds);
+        for piece in &self.0 {
+            let within = left.min(piece.lasts);
+            let at = piece.from + (piece.to - piece.from) * within / piece.lasts;
+            count += (piece.from + at) / 2.0 * within;
+            left -= within;
+        }
+        count + self.0.last().map_or(0.0, |piece| piece.to) * left
+    }
+
     /// When so many requests are due, in seconds; `None` if never.
     fn when(&self, mut count: f64) -> Option<f64> {
         let mut start = 0.0;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::chat::Room;
 use super::pace::Pace;
 use super::script::Script;
 use super::work::Said;
@@ -50,6 +51,8 @@ pub enum Work {
     Lines(Said),
     /// Messages or datagrams.
     Messages(Said),
+    /// People in a room, of whom each connection is one. It needs [`Pace::Open`].
+    Chat(Room),
 }
 
 impl Work {

@@ -67,6 +67,9 @@ pub struct Report {
     pub generator: Generator,
     /// The run over time.
     pub series: Series,
+    /// What else is known of a chat, whose deliveries the requests are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Chat>,
     /// The command line, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -150,6 +153,78 @@ pub struct Series {
     pub p99_ms: Vec<Option<f64>>,
 }
 
+/// A chat under load. What the names mean is in [`chat::Chat`](super::chat::Chat).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `chat::Chat`")]
+pub struct Chat {
+    pub room: String,
+    pub members: usize,
+    pub joined: usize,
+    /// `done` are those in the room's log.
+    pub messages: Requests,
+    /// From due to the server's word that it is in the log.
+    pub answered_ms: Option<Latency>,
+    pub missed: u64,
+    pub duplicates: u64,
+    pub misordered: u64,
+    pub faulty_members: usize,
+    pub faulty: Vec<Faulty>,
+}
+
+/// A member who did not hear everything once and in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in `chat::Faulty`")]
+pub struct Faulty {
+    pub member: usize,
+    pub nick: String,
+    pub missed: u64,
+    pub duplicates: u64,
+    pub misordered: u64,
+    pub gone: Option<String>,
+}
+
+impl Chat {
+    fn of(chat: &super::chat::Chat) -> Chat {
+        Chat {
+            room: chat.room.clone(),
+            members: chat.members,
+            joined: chat.joined,
+            messages: Requests::of(&chat.messages),
+            answered_ms: Latency::of(&chat.answered),
+            missed: chat.missed,
+            duplicates: chat.duplicates,
+            misordered: chat.misordered,
+            faulty_members: chat.faulty_members,
+            faulty: chat
+                .faulty
+                .iter()
+                .cloned()
+                .map(|one| Faulty {
+                    member: one.member,
+                    nick: one.nick,
+                    missed: one.missed,
+                    duplicates: one.duplicates,
+                    misordered: one.misordered,
+                    gone: one.gone,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Requests {
+    fn of(requests: &super::tally::Requests) -> Requests {
+        Requests {
+            scheduled: requests.scheduled,
+            done: requests.done,
+            failed: requests.failed,
+            timed_out: requests.timed_out,
+            in_flight: requests.in_flight,
+            never_sent: requests.never_sent,
+        }
+    }
+}
+
 /// Nanoseconds as milliseconds, with no more digits than were measured.
 pub fn milliseconds(nanos: u64) -> f64 {
     (nanos as f64 / 1e3).round() / 1e3
@@ -200,14 +275,7 @@ impl Report {
             started: rfc3339(outcome.began),
             duration_s: (outcome.elapsed.as_secs_f64() * 1e3).round() / 1e3,
             concurrency: outcome.concurrency,
-            requests: Requests {
-                scheduled: requests.scheduled,
-                done: requests.done,
-                failed: requests.failed,
-                timed_out: requests.timed_out,
-                in_flight: requests.in_flight,
-                never_sent: requests.never_sent,
-            },
+            requests: Requests::of(&requests),
             rate: (outcome.rate() * 10.0).round() / 10.0,
             latency_ms: Latency::of(&outcome.latency),
             service_ms: of(|open| &open.service),
@@ -254,6 +322,7 @@ impl Report {
                 waited_percent: percent(generator.waited_part()),
             },
             series: Series::of(outcome),
+            chat: outcome.chat.as_ref().map(Chat::of),
             command: None,
             machine: None,
         }

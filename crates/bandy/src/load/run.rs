@@ -10,13 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Barrier;
 
+use super::chat;
+use super::chat::account::{self, Attended};
+use super::chat::board::Shared;
 use super::lane::{self, Lane, Pacing};
 use super::outcome::{Generator, Outcome};
 use super::pace::{Pace, Schedule, share};
 use super::plan::{CONNECTIONS_MAX, Plan, Work};
 use super::record::{Recorder, Slice};
 use super::talk::h1::H1;
-use super::talk::h2::{H2, Shared};
+use super::talk::h2::{self, H2};
 use super::talk::lines::Lines;
 use super::talk::messages::Messages;
 use super::talk::{Failure, Line, drive};
@@ -26,7 +29,7 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::net::Dialer;
 
 /// How often deadlines are looked at, and what was recorded is told: how late a request can be found too late.
-const SWEEP: Duration = Duration::from_millis(50);
+pub(super) const SWEEP: Duration = Duration::from_millis(50);
 /// What may wait to be heard of a run by whoever follows it.
 const TOLD_MAX: usize = 256;
 /// How long a run waits for its connections before it begins without those that are missing.
@@ -42,6 +45,7 @@ pub struct Run {
     slots: usize,
     began: SystemTime,
     is_done: bool,
+    chat: Arc<Shared>,
 }
 
 /// What a run tells while it goes on.
@@ -70,25 +74,31 @@ impl Stopper {
 
 /// What one event loop comes to.
 #[derive(Debug)]
-struct Part {
-    recorder: Recorder,
-    ended: u64,
-    generator: Generator,
+pub(super) struct Part {
+    pub(super) recorder: Recorder,
+    pub(super) ended: u64,
+    pub(super) generator: Generator,
+    /// Of a chat.
+    pub(super) chat: Option<Attended>,
 }
 
 /// What the event loops of a run share, at its beginning and end.
 #[derive(Debug)]
-struct Common {
-    plan: Plan,
+pub(super) struct Common {
+    pub(super) plan: Plan,
     /// Has resolved the name.
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
+    pub(super) loops: usize,
     /// All are ready to begin.
-    ready: Barrier,
-    origin: OnceLock<Instant>,
-    connected: AtomicUsize,
+    pub(super) ready: Barrier,
+    pub(super) origin: OnceLock<Instant>,
+    pub(super) connected: AtomicUsize,
     /// How the first connection failed that did.
     failed: Mutex<Option<Failure>>,
-    stopped: Arc<AtomicBool>,
+    pub(super) stopped: Arc<AtomicBool>,
+    /// What tells this run's messages from those of others, and what is known of them.
+    pub(super) run: u32,
+    pub(super) chat: Arc<Shared>,
 }
 
 impl Run {
@@ -101,7 +111,10 @@ impl Run {
             let why = format!("a run has 1 to {CONNECTIONS_MAX} connections");
             return Err(Error::new(Kind::Usage, Side::Local, "starting a run")
                 .because(why)
-                .hint("choose fewer"));
+                .hint(match plan.connections {
+                    0 => "choose one or more",
+                    _ => "choose fewer",
+                }));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loops = plan.loops.unwrap_or(cores).clamp(1, plan.connections);
@@ -114,7 +127,11 @@ impl Run {
             connected: AtomicUsize::new(0),
             failed: Mutex::new(None),
             stopped: stopped.clone(),
+            loops,
+            run: fastrand::u32(..),
+            chat: Arc::default(),
         });
+        let chat = common.chat.clone();
         let (tell, told) = sync_channel(TOLD_MAX);
         let mut threads = Vec::with_capacity(loops);
         for index in 0..loops {
@@ -137,6 +154,7 @@ impl Run {
             threads,
             began: SystemTime::now(),
             is_done: false,
+            chat,
         })
     }
 
@@ -164,6 +182,7 @@ impl Run {
         let mut slices: Vec<Slice> = Vec::new();
         let mut whole: Option<Outcome> = None;
         let mut failure = None;
+        let mut attended = Vec::new();
         for thread in std::mem::take(&mut self.threads) {
             let part = match thread.join() {
                 Ok(Ok(part)) => part,
@@ -181,7 +200,9 @@ impl Run {
                 recorder,
                 ended,
                 generator,
+                chat,
             } = part;
+            attended.extend(chat);
             for slice in recorder.over.iter().chain([&recorder.slice]) {
                 gather(&mut slices, slice);
             }
@@ -202,6 +223,9 @@ impl Run {
             }
             (Some(mut outcome), None) => {
                 outcome.slices = slices;
+                if let Work::Chat(room) = self.plan.work.clone() {
+                    account::settle(&mut outcome, &room.name, attended, &self.chat);
+                }
                 Ok(outcome)
             }
         }
@@ -261,7 +285,12 @@ fn event_loop(
         .build();
     let runtime = runtime
         .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
-    let done = runtime.block_on(govern(common, index, loops, tell));
+    let done = match &common.plan.work {
+        Work::Chat(room) => {
+            runtime.block_on(chat::govern::govern(common, room, index, loops, tell))
+        }
+        _ => runtime.block_on(govern(common, index, loops, tell)),
+    };
     // A name that is still being resolved, in a thread, is not waited for.
     runtime.shutdown_background();
     done
@@ -324,12 +353,10 @@ async fn govern(
         _ = common.ready.wait() => {}
         () = stopped => return Err(Error::new(Kind::Other, Side::Local, "starting a run").because("it was stopped before it began")),
     }
-    if common.connected.load(Relaxed) == 0 {
-        let failed = common.failed.lock();
-        let failed = failed.unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(failure) = failed {
-            return Err(nobody(plan, &failure));
-        }
+    if common.connected.load(Relaxed) == 0
+        && let Some(failure) = common.first_failure()
+    {
+        return Err(nobody(plan, &failure));
     }
 
     let origin = *common.origin.get_or_init(Instant::now);
@@ -359,6 +386,7 @@ async fn govern(
         recorder: lane.recorder,
         ended,
         generator: generator.rated(),
+        chat: None,
     })
 }
 
@@ -420,7 +448,7 @@ fn turn(
 
 /// Starts a lane's connections.
 fn spawn(common: &Arc<Common>, line: &Line, slots: usize, streams: usize, first: usize) {
-    let mut shared = Shared::default();
+    let mut shared = h2::Shared::default();
     // Scripts are shared by the connections of an event loop.
     let http = match &common.plan.work {
         Work::Http1(script) | Work::Http2 { script, .. } => Some(Arc::new(script.clone())),
@@ -432,7 +460,7 @@ fn spawn(common: &Arc<Common>, line: &Line, slots: usize, streams: usize, first:
     };
     for slot in 0..slots {
         if slot % streams == 0 {
-            shared = Shared::default();
+            shared = h2::Shared::default();
         }
         let common = common.clone();
         let tried = {
@@ -451,8 +479,10 @@ fn spawn(common: &Arc<Common>, line: &Line, slots: usize, streams: usize, first:
                 ));
             }
             (Work::Http2 { .. }, Some(script), _) => {
-                let talk = H2::new(line, script.clone(), shared.clone(), turn);
-                tokio::spawn(drive(slot, talk, most, tried));
+                let place = (turn, slot % streams);
+                let talk = H2::new(line, script.clone(), shared.clone(), place, most);
+                // The connection counts its own requests.
+                tokio::spawn(drive(slot, talk, None, tried));
             }
             (Work::Lines(_), _, Some(said)) => {
                 tokio::spawn(drive(
@@ -476,7 +506,13 @@ fn spawn(common: &Arc<Common>, line: &Line, slots: usize, streams: usize, first:
 }
 
 impl Common {
-    fn tried(&self, tried: std::result::Result<(), Failure>) {
+    /// How the first connection failed that did.
+    pub(super) fn first_failure(&self) -> Option<Failure> {
+        let failed = self.failed.lock();
+        failed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn tried(&self, tried: std::result::Result<(), Failure>) {
         match tried {
             Ok(()) => drop(self.connected.fetch_add(1, Relaxed)),
             Err(failure) => {
@@ -488,7 +524,7 @@ impl Common {
 }
 
 /// No connection came about at all.
-fn nobody(plan: &Plan, failure: &Failure) -> Error {
+pub(super) fn nobody(plan: &Plan, failure: &Failure) -> Error {
     let kind = match failure.cause {
         Cause::Resolve => Kind::NotResolved,
         Cause::Tls if failure.text.contains("trust") => Kind::Untrusted,
@@ -498,11 +534,14 @@ fn nobody(plan: &Plan, failure: &Failure) -> Error {
     };
     Error::new(kind, Side::Upstream, format!("measuring {}", plan.to))
         .because(failure.text.clone())
-        .hint("does `bandy ask` get an answer there?")
+        .hint(match plan.work {
+            Work::Chat(_) => "is that a chat of bandy's? At an http listener its path is /ws",
+            _ => "does `bandy ask` get an answer there?",
+        })
 }
 
 /// What this thread has had of a processor.
-fn cpu_time() -> Duration {
+pub(super) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
         time.tv_sec.unsigned_abs(),
@@ -511,7 +550,7 @@ fn cpu_time() -> Duration {
 }
 
 /// How long this thread was ready to run and had no processor, where the system tells (proc(5), schedstat).
-fn run_queue() -> Duration {
+pub(super) fn run_queue() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = text.split_whitespace().nth(1);
     Duration::from_nanos(nanos.and_then(|n| n.parse().ok()).unwrap_or(0))

@@ -49,8 +49,8 @@ pub(super) struct Step {
     /// The request, if it is the same each time; and its bytes in HTTP/1.1.
     pub(super) plain: Option<HttpRequest>,
     pub(super) encoded: Option<Vec<u8>>,
-    /// And its head in HTTP/2.
-    pub(super) http2: Option<::http::Request<()>>,
+    /// And its fields in HTTP/2.
+    pub(super) http2: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     pub(super) asked: Asked,
     captures: Vec<Capture>,
     expect: Option<u16>,
@@ -211,6 +211,11 @@ impl Script {
             },
             values: Vec::new(),
         }
+    }
+
+    /// Which of its requests is next.
+    pub(super) fn at(&self, reader: &Reader) -> usize {
+        reader.at
     }
 
     pub(super) fn step(&self, reader: &Reader) -> Option<&Step> {

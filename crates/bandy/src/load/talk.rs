@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::lane::{self, Cut, Job, Next};
-use super::record::Times;
+use super::record::{Recorder, Times};
 use super::tally::Cause;
 use crate::Endpoint;
 use crate::error::{Error, Kind};
@@ -105,18 +105,15 @@ pub(super) async fn drive(
     per_connection: Option<u64>,
     first: impl FnOnce(Result<(), Failure>) + Send,
 ) {
-    let tried = {
-        let connect = pin!(talk.connect());
-        until_cut(slot, connect).await
-    };
-    if let Ok(tried) = tried {
-        first(tried);
-    }
-    lane::with(|lane| lane.tried());
+    let begun = begin(slot, &mut talk, first).await;
     let mut pause = PAUSE.0;
     let mut made = 0;
-    while let Some(job) = next(slot, &mut talk).await {
-        match request(slot, &mut talk, job).await {
+    let mut came = match begun {
+        Some((job, connected)) => Some(connected_late(slot, &mut talk, job, connected).await),
+        None => ask_next(slot, &mut talk).await,
+    };
+    while let Some(ended) = came {
+        match ended {
             Made::Ended => {
                 pause = PAUSE.0;
                 made += 1;
@@ -134,26 +131,63 @@ pub(super) async fn drive(
             }
             Made::Cut => break,
         }
+        came = ask_next(slot, &mut talk).await;
     }
     lane::with(|lane| lane.leave());
 }
 
+/// What came of connecting, for a request that waited for it.
+type Late = (Job, Result<Result<(), Failure>, Cut>);
+
+/// Connects before the run. Who is not through when that begins goes on, as a part of the first request: a server that
+/// lets nobody in is not left out of account.
+async fn begin(
+    slot: usize,
+    talk: &mut impl Talk,
+    first: impl FnOnce(Result<(), Failure>) + Send,
+) -> Option<Late> {
+    let mut connect = pin!(talk.connect());
+    let tried = poll_fn(|cx| match connect.as_mut().poll(cx) {
+        Poll::Ready(tried) => Poll::Ready(Some(tried)),
+        Poll::Pending => match lane::with(|lane| lane.is_warm(slot, cx.waker())) {
+            true => Poll::Pending,
+            false => Poll::Ready(None),
+        },
+    });
+    if let Some(tried) = tried.await {
+        first(tried);
+        lane::with(|lane| lane.tried());
+        return None;
+    }
+    lane::with(|lane| lane.tried());
+    let job = poll_fn(|cx| poll_next(slot, cx)).await?;
+    Some((job, until_cut(slot, connect).await))
+}
+
+async fn ask_next(slot: usize, talk: &mut impl Talk) -> Option<Made> {
+    let job = next(slot, talk).await?;
+    Some(request(slot, talk, job).await)
+}
+
+fn poll_next(slot: usize, cx: &mut Context<'_>) -> Poll<Option<Job>> {
+    let next = lane::with(|lane| {
+        let now = lane.now();
+        lane.next(slot, now, cx.waker())
+    });
+    match next {
+        Next::Job(job) => Poll::Ready(Some(job)),
+        Next::Over => Poll::Ready(None),
+        Next::Wait => Poll::Pending,
+    }
+}
+
 async fn next(slot: usize, talk: &mut impl Talk) -> Option<Job> {
     poll_fn(|cx| {
-        let next = lane::with(|lane| {
-            let now = lane.now();
-            lane.next(slot, now, cx.waker())
-        });
-        match next {
-            Next::Job(job) => Poll::Ready(Some(job)),
-            Next::Over => Poll::Ready(None),
-            Next::Wait => {
-                if talk.is_connected() {
-                    talk.poll_idle(cx);
-                }
-                Poll::Pending
-            }
+        let next = poll_next(slot, cx);
+        if next.is_pending() && talk.is_connected() {
+            talk.poll_idle(cx);
         }
+        next
     })
     .await
 }
@@ -184,6 +218,36 @@ async fn request(slot: usize, talk: &mut impl Talk, job: Job) -> Made {
             until_cut(slot, exchange).await
         }
     };
+    account(slot, talk, job, sent, ended)
+}
+
+/// A request whose connection came about, or not, only after the run began.
+async fn connected_late(
+    slot: usize,
+    talk: &mut impl Talk,
+    job: Job,
+    connected: Result<Result<(), Failure>, Cut>,
+) -> Made {
+    let (sent, ended) = match connected {
+        Ok(Ok(())) => {
+            let sent = lane::now();
+            let exchange = pin!(talk.exchange());
+            (Some(sent), until_cut(slot, exchange).await)
+        }
+        Ok(Err(failure)) => (None, Ok(Err(failure))),
+        Err(cut) => (None, Err(cut)),
+    };
+    account(slot, talk, job, sent, ended)
+}
+
+/// Counts what came of a request that was sent then, or not at all.
+fn account(
+    slot: usize,
+    talk: &mut impl Talk,
+    job: Job,
+    sent: Option<u64>,
+    ended: Result<Result<Answer, Failure>, Cut>,
+) -> Made {
     let bytes = talk.take_bytes();
     if ended.is_err() || matches!(ended, Ok(Err(_))) {
         // Where its next answer would begin is not known.
@@ -252,23 +316,35 @@ pub(super) struct Line {
 impl Line {
     /// Connects, and notes what came of it and how long each part took.
     pub(super) async fn connect(&self) -> Result<Conn, Failure> {
+        let (connected, took) = self.dial().await;
+        lane::with(|lane| took.note(&mut lane.recorder, connected.is_ok()));
+        connected
+    }
+
+    /// Connects; how long each part took is noted by the caller.
+    pub(super) async fn dial(&self) -> (Result<Conn, Failure>, Took) {
         let mut phases = Phases::default();
         let connected = self.dialer.connect(&self.to, &mut phases).await;
-        lane::with(|lane| {
-            let recorder = &mut lane.recorder;
-            let nanos = |took: Duration| took.as_nanos() as u64;
-            if let Some(took) = phases.connect {
-                recorder.connect.saturating_record(nanos(took));
-            }
-            if let Some(took) = phases.tls {
-                recorder.tls.saturating_record(nanos(took));
-                recorder.tally.handshakes += 1;
-            }
-            match &connected {
-                Ok(_) => recorder.tally.connected += 1,
-                Err(_) => recorder.tally.not_connected += 1,
-            }
-        });
-        connected.map_err(|error| Failure::of(&error))
+        (connected.map_err(|error| Failure::of(&error)), Took(phases))
+    }
+}
+
+/// How long the parts of connecting took.
+pub(super) struct Took(Phases);
+
+impl Took {
+    pub(super) fn note(&self, recorder: &mut Recorder, is_connected: bool) {
+        let nanos = |took: Duration| took.as_nanos() as u64;
+        if let Some(took) = self.0.connect {
+            recorder.connect.saturating_record(nanos(took));
+        }
+        if let Some(took) = self.0.tls {
+            recorder.tls.saturating_record(nanos(took));
+            recorder.tally.handshakes += 1;
+        }
+        match is_connected {
+            true => recorder.tally.connected += 1,
+            false => recorder.tally.not_connected += 1,
+        }
     }
 }

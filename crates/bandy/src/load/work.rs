@@ -61,35 +61,44 @@ impl HttpRequest {
         out.extend_from_slice(&self.body);
     }
 
-    /// Its head as HTTP/2 has it. What is no URI is asked for as `/`.
-    pub(super) fn http2(&self, endpoint: &Endpoint) -> ::http::Request<()> {
+    /// Its fields as HTTP/2 has them (RFC 9113, section 8.3.1): method, scheme, target and host first.
+    pub(super) fn http2(&self, endpoint: &Endpoint) -> Vec<(Vec<u8>, Vec<u8>)> {
         let scheme = match endpoint.scheme().is_secure() {
             true => "https",
             false => "http",
         };
-        let host = self
-            .fields
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        let authority = host.map_or_else(|| authority(endpoint), str::to_owned);
-        let uri = format!("{scheme}://{authority}{}", self.target);
-        let mut request = ::http::Request::new(());
-        *request.method_mut() = self.method.clone();
-        if let Ok(uri) = uri.parse() {
-            *request.uri_mut() = uri;
-        }
-        *request.headers_mut() = self.fields.clone();
-        // They are in the URI, or HTTP/1.1's (RFC 9113, section 8.2.2).
-        for name in [
+        let host = self.fields.get(header::HOST);
+        let host = host.map_or_else(
+            || authority(endpoint).into_bytes(),
+            |host| host.as_bytes().to_vec(),
+        );
+        let pair = |name: &str, value: &[u8]| (name.as_bytes().to_vec(), value.to_vec());
+        let mut fields = vec![
+            pair(":method", self.method.as_str().as_bytes()),
+            pair(":scheme", scheme.as_bytes()),
+            pair(":path", self.target.as_bytes()),
+            (b":authority".to_vec(), host),
+        ];
+        // They are above, or HTTP/1.1's (section 8.2.2), or said of the body below.
+        let left_out = [
             header::HOST,
             header::CONNECTION,
             header::TRANSFER_ENCODING,
             header::UPGRADE,
             header::CONTENT_LENGTH,
-        ] {
-            request.headers_mut().remove(name);
+        ];
+        let own = self.fields.iter();
+        fields.extend(
+            own.filter(|(name, _)| !left_out.contains(name))
+                .map(|(name, value)| pair(name.as_str(), value.as_bytes())),
+        );
+        if !self.body.is_empty() {
+            fields.push(pair(
+                "content-length",
+                self.body.len().to_string().as_bytes(),
+            ));
         }
-        request
+        fields
     }
 }
 

@@ -4,6 +4,7 @@ pub mod client_hello;
 mod cursor;
 pub mod flow;
 pub mod http1;
+pub mod http2;
 pub mod irc;
 pub mod line;
 pub mod proxy;

@@ -3,9 +3,9 @@
 use bandy::load::report::Latency;
 
 use super::Html;
-use crate::load::Measured;
 use crate::load::plot::{Part, bars, escape};
 use crate::load::show::{bytes_text, count, ms};
+use crate::load::{Measured, chat};
 
 pub(super) fn numbers(out: &mut Html, one: &Measured) {
     let report = &one.report;
@@ -19,7 +19,10 @@ pub(super) fn numbers(out: &mut Html, one: &Measured) {
         (
             "",
             format!("{}<small> /s</small>", count(report.rate)),
-            "good answers",
+            match report.chat {
+                Some(_) => "deliveries",
+                None => "good answers",
+            },
         ),
         ("", latency(|l| l.p50), "median latency"),
         ("", latency(|l| l.p99), "99th percentile"),
@@ -35,7 +38,10 @@ pub(super) fn numbers(out: &mut Html, one: &Measured) {
                     format!("{errors:.2}")
                 }
             ),
-            "failed or timed out",
+            match report.chat {
+                Some(_) => "not delivered",
+                None => "failed or timed out",
+            },
         ),
     ];
     out.put(format_args!("<div class=\"numbers\">"));
@@ -54,15 +60,26 @@ pub(super) fn tables(out: &mut Html, one: &Measured) {
     ));
     let mut rows = vec![
         (
-            match report.service_ms {
-                Some(_) => "due to done".to_owned(),
-                None => "sent to done".to_owned(),
+            match (report.service_ms, &report.chat) {
+                (_, Some(_)) => "due to heard".to_owned(),
+                (Some(_), None) => "due to done".to_owned(),
+                (None, None) => "sent to done".to_owned(),
             },
             report.latency_ms,
         ),
-        ("sent to done".to_owned(), report.service_ms),
+        (
+            match report.chat {
+                Some(_) => "sent to heard".to_owned(),
+                None => "sent to done".to_owned(),
+            },
+            report.service_ms,
+        ),
         ("due to sent".to_owned(), report.lag_ms),
         ("late by the generator".to_owned(), report.own_lag_ms),
+        (
+            "due to in the log".to_owned(),
+            report.chat.as_ref().and_then(|chat| chat.answered_ms),
+        ),
         ("failed requests".to_owned(), report.failed_ms),
         ("connecting".to_owned(), report.connect_ms),
         ("TLS handshake".to_owned(), report.tls_ms),
@@ -95,13 +112,13 @@ pub(super) fn tables(out: &mut Html, one: &Measured) {
     .filter(|(_, n, _)| *n > 0)
     .map(|(class, n, name)| (class, n as f64, name.to_owned()))
     .collect();
-    let svg = bars(
-        "Every request that was due",
-        &[("requests due".to_owned(), parts)],
-        &count,
-    );
+    let (title, what) = match report.chat {
+        Some(_) => ("Every delivery that was due", "deliveries"),
+        None => ("Every request that was due", "requests"),
+    };
+    let svg = bars(title, &[(format!("{what} due"), parts)], &count);
     out.put(format_args!(
-        "<figure><h3>Every request that was due</h3>\n{svg}<div class=\"scroll\"><table>\n"
+        "<figure><h3>{title}</h3>\n<div class=\"plot\">{svg}</div><div class=\"scroll\"><table>\n"
     ));
     let row = |out: &mut Html, name: &str, text: String| {
         out.put(format_args!(
@@ -109,9 +126,17 @@ pub(super) fn tables(out: &mut Html, one: &Measured) {
             escape(name)
         ));
     };
+    if let Some(chat) = &report.chat {
+        let text = chat::messages(chat);
+        let text = text.trim_start().trim_start_matches("messages");
+        row(out, "messages", escape(text.trim()));
+        for one in &chat.faulty {
+            row(out, "member", escape(&chat::fault(one)));
+        }
+    }
     row(
         out,
-        "requests",
+        what,
         format!(
             "{} due = {} done + {} failed + {} timed out + {} in flight at the end + {} never sent",
             count(r.scheduled as f64),
@@ -170,8 +195,12 @@ pub(super) fn tables(out: &mut Html, one: &Measured) {
         out,
         "generator",
         format!(
-            "{:.1} µs of processor a request, {} event loop{}, the busiest at {:.0} %; waited for a processor {:.0} % of its time",
+            "{:.1} µs of processor a {}, {} event loop{}, the busiest at {:.0} %; waited for a processor {:.0} % of its time",
             report.generator.cpu_us_per_request,
+            match report.chat {
+                Some(_) => "delivery",
+                None => "request",
+            },
             report.generator.loops,
             if report.generator.loops == 1 { "" } else { "s" },
             report.generator.busiest_percent,

@@ -41,6 +41,7 @@ where
     let downstream = Downstream::new(&conn);
     let meter = conn.meter().clone();
     let (peer, opened) = (conn.peer().clone(), conn.opened());
+    let times = Arc::new(times::Streams::of(&conn));
     let tally = Arc::new(Tally::default());
     let http = http.clone();
     let answer = {
@@ -49,10 +50,10 @@ where
         hyper::service::service_fn(move |request| {
             let open = Open::new(&tally);
             let (service, downstream) = (http.latest().service.clone(), downstream.clone());
-            let (limits, meter) = (limits.clone(), meter.clone());
+            let (limits, meter, times) = (limits.clone(), meter.clone(), times.clone());
             // Boxed: hyper moves it several times before it is polled.
             Box::pin(async move {
-                let response = answer(&*service, request, downstream, limits).await;
+                let response = answer(&*service, request, downstream, limits, &times).await;
                 meter.count_response(response.status().as_u16());
                 Ok::<_, std::convert::Infallible>(response.map(|body| Counted {
                     body,
@@ -129,6 +130,7 @@ async fn answer<S>(
     request: ::http::Request<hyper::body::Incoming>,
     downstream: Downstream,
     limits: Arc<HttpLimits>,
+    times: &times::Streams,
 ) -> Response
 where
     S: Service<Request, Out = Response>,
@@ -136,6 +138,7 @@ where
     let (parts, body) = request.into_parts();
     let body_bytes = limits.body_bytes;
     let mut request = Request::from_parts(parts, Body::empty());
+    times.calls(&mut request);
     if let Err(problem) = gate(&mut request, &limits) {
         return problem.response();
     }
@@ -177,8 +180,6 @@ fn gate(request: &mut Request, limits: &HttpLimits) -> std::result::Result<(), P
     if request.method() == Method::CONNECT {
         return Err(Problem::new(StatusCode::NOT_IMPLEMENTED));
     }
-    // Not told over HTTP/2, and asked of nobody further on.
-    request.headers_mut().remove(&times::WANTS);
     let uri = request.uri();
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() > limits.target_bytes {

@@ -3,9 +3,10 @@
 //! A request with the field `Bandy-Timing` is answered with `Server-Timing: accept;dur=.., queue;dur=.., handler;dur=..,
 //! write;dur=..` in milliseconds, so that whoever measures can set both views of a request beside each other. Times say
 //! something of what is inside, so nobody from elsewhere is told them. A connection that never asks costs a look for the
-//! field, and no clock is read.
+//! field, and no clock is read. Over HTTP/2 there are only `accept` and `handler`.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::http::{HeaderName, HeaderValue, Request, Response};
@@ -85,11 +86,49 @@ pub(super) fn is_wanted(fields: Fields<'_>) -> bool {
 /// Whether this request asks, and may. It is asked of this server: behind one that passes requests on, everybody would
 /// seem to be on this machine, so the field goes no further.
 pub(super) fn wants(request: &mut Request, conn: &Conn) -> bool {
-    request.headers_mut().remove(&WANTS).is_some()
-        && match conn.peer() {
-            Peer::Ip(address) => address.ip().to_canonical().is_loopback(),
-            Peer::Unix { .. } | Peer::Mem => true,
+    request.headers_mut().remove(&WANTS).is_some() && is_near(conn.peer())
+}
+
+/// Whether it is somebody on this machine.
+fn is_near(peer: &Peer) -> bool {
+    match peer {
+        Peer::Ip(address) => address.ip().to_canonical().is_loopback(),
+        Peer::Unix { .. } | Peer::Mem => true,
+    }
+}
+
+/// The times of a connection's streams (HTTP/2). When their frames came and went is not seen, so there is neither queue
+/// nor write.
+#[derive(Debug)]
+pub(super) struct Streams {
+    is_told: bool,
+    opened: Instant,
+    has_told: AtomicBool,
+}
+
+impl Streams {
+    pub(super) fn of(conn: &Conn) -> Streams {
+        Streams {
+            is_told: is_near(conn.peer()),
+            opened: conn.opened(),
+            has_told: AtomicBool::new(false),
         }
+    }
+
+    /// A request has come: notes when, if it asks, and may.
+    pub(super) fn calls(&self, request: &mut Request) {
+        if request.headers_mut().remove(&WANTS).is_none() || !self.is_told {
+            return;
+        }
+        let called = Instant::now();
+        let is_first = !self.has_told.swap(true, Relaxed);
+        request.extensions_mut().insert(Asked {
+            accept: is_first.then(|| called.saturating_duration_since(self.opened)),
+            queue: None,
+            write: None,
+            called,
+        });
+    }
 }
 
 impl Asked {

@@ -1,118 +1,138 @@
-//! HTTP/2, by the h2 crate: connections that each carry so many requests at once. Here a slot is a stream.
+//! HTTP/2 on our own codec: connections that each carry so many requests at once. Here a slot is a stream; what they
+//! share is in `link`.
+//!
+//! A connection's task reads what came, which wakes the slots whose answers are whole. Each asks anew, and only then is
+//! the task's turn again: what all of them ask goes out in one write.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
 use tokio::sync::Mutex;
 
 use super::{Answer, Failure, Line, Talk};
-use crate::load::lane;
-use crate::load::script::{Kept, Reader, Script};
+use crate::load::script::{Reader, Script};
 use crate::load::tally::Cause;
-use crate::load::timing;
-use crate::net::Meter;
+use crate::wire::http1::Asked as Method;
+use crate::wire::http2::{Asked, Room};
+use link::{Ended, Link};
 
-/// A connection, shared by its streams. All of them are on one event loop, so nobody ever waits for the lock but while
-/// one of them connects for all.
-pub(in crate::load) type Shared = Arc<Mutex<Option<Open>>>;
+mod link;
 
-/// A connection that is open.
-#[derive(Debug)]
-pub(in crate::load) struct Open {
-    sender: SendRequest<Bytes>,
-    meter: Arc<Meter>,
-    /// Bytes that were told of it: out, and in.
-    told: (u64, u64),
-}
+/// A connection, shared by its slots. All of them are on one event loop, so nobody ever waits for the lock but while one
+/// of them connects for all.
+pub(in crate::load) type Shared = Arc<Mutex<Option<Link>>>;
 
-/// What the server may send of one answer, and of all of them, before it is told that it was taken. Bytes.
-const STREAM_WINDOW: u32 = 1 << 20;
-const WINDOW: u32 = 16 << 20;
-/// The longest head of an answer, as HTTP/1.1's. Bytes.
-const HEAD_BYTES: u32 = 64 << 10;
-
-/// A stream after the other, on a connection that is shared.
+/// A request after the other, on a connection that is shared.
 pub(in crate::load) struct H2 {
     line: Line,
     script: Arc<Script>,
     reader: Reader,
     shared: Shared,
-    sender: Option<SendRequest<Bytes>>,
+    link: Option<Link>,
+    /// Which of the connection's slots this is, and the stream that its request is on.
+    key: usize,
+    stream: Option<u32>,
+    /// After so many requests a connection takes no more.
+    per_connection: Option<u64>,
 }
 
 impl H2 {
-    pub(in crate::load) fn new(line: Line, script: Arc<Script>, shared: Shared, slot: usize) -> H2 {
+    /// The slot's number among all says where in the script it begins; `key` which of its connection's slots it is.
+    pub(in crate::load) fn new(
+        line: Line,
+        script: Arc<Script>,
+        shared: Shared,
+        (slot, key): (usize, usize),
+        per_connection: Option<u64>,
+    ) -> H2 {
         H2 {
             line,
             reader: script.reader(slot),
             script,
             shared,
-            sender: None,
+            link: None,
+            key,
+            stream: None,
+            per_connection,
         }
     }
 
-    async fn ask(&mut self) -> Result<(u16, Option<Kept>), Failure> {
-        let (Some(sender), Some(step)) = (&self.sender, self.script.step(&self.reader)) else {
-            return Err(Failure::new(Cause::Closed, "the connection is gone"));
+    /// Makes the request, once there is room for it.
+    fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let (Some(link), Some(step)) = (&self.link, self.script.step(&self.reader)) else {
+            return Poll::Ready(Err(Ended::Unseen));
         };
-        let (head, body) = match (&step.http2, &step.plain) {
-            (Some(head), Some(plain)) => (head.clone(), plain.body.clone()),
-            _ => {
-                let made = step.render(&self.reader)?;
-                (made.http2(&self.line.to), made.body)
+        let mut link = link.lock();
+        match link.room() {
+            Room::Never => return Poll::Ready(Err(link.why_ended())),
+            Room::Later => {
+                link.wait(cx.waker());
+                return Poll::Pending;
             }
+            Room::Now => {}
+        }
+        let own;
+        let (known, fields, body) = match (&step.http2, &step.plain) {
+            (Some(fields), Some(plain)) => {
+                (Some(self.script.at(&self.reader)), fields, &plain.body)
+            }
+            _ => match step.render(&self.reader) {
+                Ok(made) => {
+                    own = (made.http2(&self.line.to), made.body);
+                    (None, &own.0, &own.1)
+                }
+                Err(failure) => return Poll::Ready(Err(Ended::Failed(failure))),
+            },
         };
-        let mut keeps = step.keeps().then(Kept::default);
-        let mut sender = sender.clone().ready().await.map_err(failed)?;
-        let (answer, mut stream) = sender.send_request(head, body.is_empty()).map_err(failed)?;
-        self.sender = Some(sender);
-        if !body.is_empty() {
-            stream.send_data(body, true).map_err(failed)?;
-        }
-        let answer = answer.await.map_err(failed)?;
-        let (head, mut body) = answer.into_parts();
-        if self.script.wants_timing {
-            for value in head.headers.get_all("server-timing") {
-                timing::parse(value.as_bytes(), |name, took| {
-                    lane::with(|lane| lane.recorder.server.record(name, took));
-                });
-            }
-        }
-        if let Some(kept) = &mut keeps {
-            kept.fields = head
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-                .collect();
-        }
-        while let Some(data) = body.data().await {
-            let data = data.map_err(failed)?;
-            if let Some(kept) = &mut keeps {
-                kept.take(&data);
-            }
-            body.flow_control()
-                .release_capacity(data.len())
-                .map_err(failed)?;
-        }
-        Ok((head.status.as_u16(), keeps))
+        let asked = Asked {
+            key: self.key,
+            known,
+            fields,
+            body,
+            is_head: step.asked == Method::Head,
+        };
+        self.stream = link.ask(asked, step.keeps());
+        Poll::Ready(match self.stream {
+            Some(_) => Ok(()),
+            None => Err(Ended::Unseen),
+        })
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
+        let Some(link) = &self.link else {
+            return Poll::Ready(Err(Ended::Unseen));
+        };
+        let ended = std::task::ready!(link.lock().poll_answer(self.key, cx));
+        self.stream = None;
+        let (status, kept) = ended?;
+        let next = self.script.next(&mut self.reader, Some(status), kept);
+        Poll::Ready(match next {
+            Ok(is_expected) => Ok(Answer {
+                status: Some(status),
+                is_expected,
+            }),
+            Err(failure) => Err(Ended::Failed(failure)),
+        })
+    }
+
+    async fn ask(&mut self) -> Result<Answer, Ended> {
+        poll_fn(|cx| self.poll_ask(cx)).await?;
+        poll_fn(|cx| self.poll_answer(cx)).await
     }
 }
 
 impl Talk for H2 {
     fn is_connected(&self) -> bool {
-        self.sender.is_some()
+        self.link.as_ref().is_some_and(Link::is_open)
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
         let mut shared = shared.lock().await;
-        if let Some(open) = shared.as_ref()
-            && let Ok(ready) = open.sender.clone().ready().await
-        {
-            // Another stream has connected.
-            self.sender = Some(ready);
+        if let Some(link) = shared.as_ref().filter(|link| link.is_open()) {
+            // Another slot has connected.
+            self.link = Some(link.clone());
             return Ok(());
         }
         let conn = self.line.connect().await?;
@@ -123,71 +143,46 @@ impl Talk for H2 {
                 "the server does not agree to HTTP/2",
             ));
         }
-        let meter = conn.meter().clone();
-        let mut builder = Builder::new();
-        builder
-            .enable_push(false)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .max_header_list_size(HEAD_BYTES);
-        let (sender, connection) = builder.handshake(conn).await.map_err(failed)?;
-        // Its end is seen by those who ask on it.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        *shared = Some(Open {
-            sender: sender.clone(),
-            meter,
-            told: (0, 0),
-        });
-        self.sender = Some(sender);
+        let link = Link::begin(conn, self.script.wants_timing, self.per_connection);
+        poll_fn(|cx| link.lock().poll_greeted(cx)).await?;
+        *shared = Some(link.clone());
+        self.link = Some(link);
         Ok(())
     }
 
     async fn exchange(&mut self) -> Result<Answer, Failure> {
-        let (status, kept) = self.ask().await?;
-        let is_expected = self.script.next(&mut self.reader, Some(status), kept)?;
-        Ok(Answer {
-            status: Some(status),
-            is_expected,
-        })
+        // A server that ends a connection names the requests that it has not looked at. They are made again on the next
+        // one (RFC 9113, section 6.8), as any client does it.
+        for _ in 0..UNSEEN_MAX {
+            match self.ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(Ended::Failed(failure)) => return Err(failure),
+                Err(Ended::Unseen) => self.connect().await?,
+            }
+        }
+        Err(Failure::new(
+            Cause::Closed,
+            "the server ends each connection before it looks at the request",
+        ))
     }
 
     fn poll_idle(&mut self, _: &mut Context<'_>) {
-        // Whether the connection is still there is seen when it is asked on: it belongs to others too.
+        // The connection's task notices its end.
     }
 
     fn hang_up(&mut self) {
-        self.sender = None;
+        if let (Some(link), Some(stream)) = (&self.link, self.stream.take()) {
+            link.lock().give_up(self.key, stream);
+        }
+        self.link = None;
         self.script.restart(&mut self.reader);
     }
 
     fn take_bytes(&mut self) -> (u64, u64) {
-        // What the connection's other streams had of them is told here too, once.
-        let Ok(mut shared) = self.shared.try_lock() else {
-            return (0, 0);
-        };
-        let Some(open) = shared.as_mut() else {
-            return (0, 0);
-        };
-        let now = (open.meter.written(), open.meter.read());
-        let before = std::mem::replace(&mut open.told, now);
-        (now.0 - before.0, now.1 - before.1)
+        // The connection's task tells them.
+        (0, 0)
     }
 }
 
-fn failed(error: h2::Error) -> Failure {
-    let text = format!("HTTP/2: {error}");
-    if error.is_io() {
-        return match error.into_io() {
-            Some(error) => Failure::io(error),
-            None => Failure::new(Cause::Closed, text),
-        };
-    }
-    let cause = match () {
-        () if error.is_reset() => Cause::Reset,
-        () if error.is_go_away() => Cause::Closed,
-        () => Cause::Protocol,
-    };
-    Failure::new(cause, text)
-}
+/// How often a request is made that no server looks at.
+const UNSEEN_MAX: usize = 4;
