@@ -274,7 +274,12 @@ impl Shared {
                 Err(refused) => return Ok(Err(refused)),
                 Ok(Step::Done(answer)) => return Ok(Ok(answer)),
                 Ok(Step::Append(append)) => {
-                    return self.append(append).await.map(|id| Ok(Answer::Logged(id)));
+                    let is_change = append.is_change();
+                    let id = self.append(append).await?;
+                    if is_change {
+                        self.holds(&id).await?;
+                    }
+                    return Ok(Ok(Answer::Logged(id)));
                 }
                 Ok(Step::First(append)) => {
                     let id = self.append(append).await?;
@@ -354,16 +359,37 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until the world has this entry of a room, or the room is not open any more.
-    async fn reached(&self, room: &RoomName, seq: u64) {
+    /// Waits until a change that is in its room's log holds here. Whoever is told that somebody is muted may rely on
+    /// that: nothing that they say from then on is taken.
+    async fn holds(self: &Arc<Self>, id: &Id) -> Result<()> {
+        let reached = async {
+            loop {
+                self.open_room(&id.room).await?;
+                if self.reached(&id.room, id.seq).await {
+                    break;
+                }
+            }
+            // Whoever asked may have been the last one in it, and be gone.
+            self.lock().unload(&id.room);
+            Ok(())
+        };
+        tokio::time::timeout(HOLDS, reached).await.map_err(|_| {
+            let act = format!("reading back what was changed in the room {}", id.room);
+            Error::new(Kind::TimedOut, Side::Local, act)
+                .because(format!("the store did not give it within {HOLDS:?}"))
+        })?
+    }
+
+    /// Waits until the world has this entry of a room; `false` where the room is not open any more.
+    async fn reached(&self, room: &RoomName, seq: u64) -> bool {
         let news = self
             .lock()
             .tails
             .get(room)
             .map(|following| following.news.subscribe());
-        if let Some(mut news) = news {
-            // An error is a room that was closed: asking again opens it.
-            let _ = news.wait_for(|reached| *reached >= seq).await;
+        match news {
+            Some(mut news) => news.wait_for(|reached| *reached >= seq).await.is_ok(),
+            None => false,
         }
     }
 
@@ -502,6 +528,8 @@ async fn follow(shared: Weak<Shared>, room: RoomName, mut tail: state::Tail) {
     }
 }
 
+/// The longest that a change may take from its room's log back to the world.
+const HOLDS: Duration = Duration::from_secs(30);
 /// A store that fails is asked again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::command::{Answer, Command, Refused, Target};
-use super::event::{Author, Entry, Event, Millis, Place};
+use super::event::{Author, Entry, Event, Millis, Place, What};
 use super::name::{Person, RoomName, fold};
 use super::nonces::{self, Nonces};
 use super::rate::{Pace, Rate};
@@ -158,12 +158,25 @@ pub struct Append {
     pub changes: Option<(u64, Entry)>,
 }
 
+impl Append {
+    /// Whether it changes what may be done in the room, and does not only add to what was said.
+    pub fn is_change(&self) -> bool {
+        let is_said = |entry: &Entry| {
+            matches!(
+                entry.what,
+                What::Said { .. } | What::Edited { .. } | What::Deleted { .. }
+            )
+        };
+        !self.entries.iter().all(is_said)
+    }
+}
+
 /// What is to be done about a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Nothing more: this is the answer.
     Done(Answer),
-    /// Append it; once it is durable its last entry's place is the answer.
+    /// Append it; once it is durable, and holds if it is a change, its last entry's place is the answer.
     Append(Append),
     /// Append it, wait until the world has it, then ask for the same again.
     First(Append),
