@@ -1,10 +1,13 @@
 //! Chat, as conversations with it: in lines, over WebSocket, with the client that comes back, and all in one room.
 
+mod closing;
 mod coming_back;
+mod holding;
 mod injection;
 mod lines;
 mod page;
 mod slow;
+mod store;
 mod web_socket;
 
 use std::sync::Arc;

@@ -9,8 +9,9 @@
 //! | 4000 | the server ends: come back and resume |
 //! | 4001 | too slow: come back and resume |
 //! | 4002 | something failed here: come back and resume |
+//! | 4003 | no sign of life, though asked for one with a ping: come back and resume |
 //! | 4500 | what was sent is no request, several times |
-//! | 4501 | nobody came in: wrong or missing login, several times |
+//! | 4501 | nobody came in: wrong or missing login, several times; or the handshake's may not come in |
 
 mod answer;
 mod ask;
@@ -39,6 +40,9 @@ pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Messages that are no requests, before whoever sends them is disconnected.
 const WRONG_MAX: u32 = 10;
+/// Attempts to come in, or to do something without, before whoever makes them is disconnected. How many passwords may be
+/// tried is the accounts' to say.
+const OUTSIDE_MAX: u32 = 10;
 
 /// Talks with somebody until they go. `known` is who they proved to be with the handshake.
 ///
@@ -56,6 +60,7 @@ pub(super) async fn talk(conn: Conn, hub: Hub, known: Option<Arc<User>>) -> Resu
         known,
         session: None,
         wrong: 0,
+        outside: 0,
         asked: None,
     };
     talk::talk(conn, json, ping).await
@@ -67,6 +72,7 @@ struct Json {
     known: Option<Arc<User>>,
     session: Option<Session>,
     wrong: u32,
+    outside: u32,
     /// The number of the request that is being done.
     asked: Option<u64>,
 }
@@ -110,7 +116,10 @@ impl Speech for Json {
             }
             (Ask::Ping, _) => self.came(Came::Ok(Box::new(Good::Done)), out),
             (Ask::Enter { .. }, Some(_)) => self.came(wrong("entered", "you are in already"), out),
-            (_, None) => self.came(wrong("enter_first", "send `enter` first"), out),
+            (_, None) => {
+                self.came(wrong("enter_first", "send `enter` first"), out);
+                return self.still_outside();
+            }
             (ask, Some(session)) => match ask::task(ask, session) {
                 Ok(task) => {
                     return Next::Do(Box::pin(async move { Ok(Done::Came(task.await?)) }));
@@ -126,7 +135,10 @@ impl Speech for Json {
             Done::Came(came) => self.came(came, out),
             Done::Opened(opened) => return self.opened(opened, out),
         }
-        Next::Read
+        match self.session {
+            Some(_) => Next::Read,
+            None => self.still_outside(),
+        }
     }
 
     fn told(&mut self, told: &Arc<Told>, out: &mut Out) {
@@ -141,8 +153,9 @@ impl Speech for Json {
         (why.code(), why.reason().to_owned())
     }
 
-    fn ping(&mut self, out: &mut Out) {
+    fn ping(&mut self, out: &mut Out) -> bool {
         out.push_back(ws::ping_frame());
+        true
     }
 
     fn end(&mut self) {
@@ -185,7 +198,7 @@ impl Json {
             Ok(session) => session,
             Err(refused) if self.asked.is_some() => {
                 self.came(Came::Error((&refused).into()), out);
-                return Next::Read;
+                return self.still_outside();
             }
             // By the handshake's cookie, which nobody asked for.
             Err(refused) => return Next::End(4501, refused.to_string()),
@@ -247,6 +260,15 @@ impl Json {
             Ok(Done::Opened(hub.open(arrival).await?))
         });
         Next::Do(task)
+    }
+
+    /// Somebody tried something, and is not in.
+    fn still_outside(&mut self) -> Next<Done> {
+        self.outside += 1;
+        match self.outside >= OUTSIDE_MAX {
+            true => Next::End(4501, "you did not come in".to_owned()),
+            false => Next::Read,
+        }
     }
 
     /// What came is none of ours: it is said, and if that goes on, it is over.
