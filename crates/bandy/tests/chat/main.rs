@@ -2,6 +2,7 @@
 
 mod closing;
 mod coming_back;
+mod guests;
 mod holding;
 mod injection;
 mod lines;

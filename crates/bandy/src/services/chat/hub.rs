@@ -14,10 +14,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use super::guests::Seal;
 use super::log;
 use super::model::{
-    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Refused, RoomName, RoomState,
-    SessionId, Step, Target, Whom, World,
+    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Person, Refused, RoomName,
+    RoomState, SessionId, Step, Target, Whom, World,
 };
 use super::options::Options;
 use super::outbox::{Cut, Outbox, Told};
@@ -40,6 +41,9 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     /// Read when the first one comes.
     epoch: OnceCell<u64>,
+    seal: OnceCell<Seal>,
+    /// Which logs those are that nothing is kept of: of this run.
+    since: Millis,
     /// The thread that tails and appends run on; it ends when this is dropped.
     loop_: Handle,
     _end: oneshot::Sender<()>,
@@ -81,7 +85,8 @@ impl Hub {
     /// When the thread cannot be started.
     pub fn start(options: Options, store: Arc<dyn Store>, accounts: Accounts) -> Result<Hub> {
         let (handle, end) = start_loop()?;
-        let world = World::new(options.rules.clone(), now());
+        let since = now();
+        let world = World::new(options.rules.clone(), since);
         Ok(Hub(Arc::new(Shared {
             store,
             fleeting: state::open_with(&Location::Memory, StoreLimits::default())?,
@@ -93,6 +98,8 @@ impl Hub {
                 tails: HashMap::default(),
             }),
             epoch: OnceCell::new(),
+            seal: OnceCell::new(),
+            since,
             loop_: handle,
             _end: end,
         })))
@@ -127,7 +134,8 @@ impl Hub {
         self.0.begin().await?;
         let wish = std::mem::take(&mut arrival.nick);
         for try_ in 0..TRIES {
-            if arrival.account.is_none() {
+            let is_here = |guest: &Person| self.0.lock().world.is_here(guest);
+            if arrival.account.is_none() && !arrival.guest.as_ref().is_some_and(is_here) {
                 let nick = self.0.lock().world.free_nick(&wish);
                 // A number may make an account's name of it.
                 if self.0.is_account(&nick).await? {
@@ -162,6 +170,25 @@ impl Hub {
             return Ok(Err(Refused::NickReserved(arrival.nick)));
         }
         Ok(self.open_now(arrival))
+    }
+
+    /// The guest who was given this token, to come back as.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn guest(&self, token: &str) -> Result<Option<Person>> {
+        Ok(self.0.seal().await?.guest(token))
+    }
+
+    /// What a guest comes back with.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn guest_token(&self, who: &Person) -> Result<Option<String>> {
+        match who.is_guest() {
+            true => Ok(Some(self.0.seal().await?.token(who))),
+            false => Ok(None),
+        }
     }
 
     fn open_now(&self, arrival: Arrival) -> Result<Session, Refused> {
@@ -321,9 +348,14 @@ impl Shared {
     async fn append_now(self: &Arc<Self>, append: &Append) -> Result<Id> {
         let store = self.store_of(&append.room);
         let seq = store.commit(log::batch(append)?).await??.last();
-        let epoch = self.begin().await?;
+        let epoch = self.epoch_of(&append.room).await?;
         let kept = self.options.history.max(1);
-        if append.snapshot.is_some() && seq > kept {
+        let is_direct = append.room.is_direct();
+        if is_direct && seq == 1 {
+            log::note_conversation(&**store, &append.room).await?;
+        }
+        let is_time = append.snapshot.is_some() || is_direct && seq.is_multiple_of(TRIM_EVERY);
+        if is_time && seq > kept {
             log::trim(&**store, &append.room, seq - kept).await?;
         }
         Ok(Id {
@@ -338,7 +370,7 @@ impl Shared {
         if self.lock().world.is_loaded(name) {
             return Ok(());
         }
-        let epoch = self.begin().await?;
+        let epoch = self.epoch_of(name).await?;
         let store = self.store_of(name);
         let (state, nonces) = log::load(&**store, name, epoch).await?;
         let seq = state.seq;
@@ -424,8 +456,22 @@ impl Shared {
         self.lock().world.place(room).map_or(0, |place| place.seq)
     }
 
-    pub(super) async fn epoch(&self) -> Result<u64> {
-        self.begin().await
+    /// Which of a room's logs there is. What is not kept begins anew with each run, and counts from one again.
+    pub(super) async fn epoch_of(&self, room: &RoomName) -> Result<u64> {
+        match room.is_fleeting() {
+            true => Ok(self.since),
+            false => self.begin().await,
+        }
+    }
+
+    async fn seal(&self) -> Result<&Seal> {
+        let store = &*self.store;
+        self.seal.get_or_try_init(|| Seal::of(store)).await
+    }
+
+    /// Where conversations are, and how far they were read: what is kept, and what is not.
+    pub(super) fn stores(&self) -> [&Arc<dyn Store>; 2] {
+        [&self.store, &self.fleeting]
     }
 }
 
@@ -530,6 +576,8 @@ async fn follow(shared: Weak<Shared>, room: RoomName, mut tail: state::Tail) {
 
 /// The longest that a change may take from its room's log back to the world.
 const HOLDS: Duration = Duration::from_secs(30);
+/// A conversation of two is looked at after so many entries, whether some are too old.
+const TRIM_EVERY: u64 = 64;
 /// A store that fails is asked again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -79,7 +79,8 @@ struct Json {
 
 /// What a task came to.
 enum Done {
-    Opened(std::result::Result<Session, Refused>),
+    /// Who came in, with what a guest comes back with.
+    Opened(std::result::Result<(Session, Option<String>), Refused>),
     Came(Came),
 }
 
@@ -109,10 +110,11 @@ impl Speech for Json {
                     user,
                     password,
                     token,
+                    guest,
                 },
                 None,
             ) => {
-                return self.enter(nick, user.zip(password), token);
+                return self.enter(nick, user.zip(password), token, guest);
             }
             (Ask::Ping, _) => self.came(Came::Ok(Box::new(Good::Done)), out),
             (Ask::Enter { .. }, Some(_)) => self.came(wrong("entered", "you are in already"), out),
@@ -184,18 +186,16 @@ impl Json {
 
     fn open(&self, arrival: Arrival) -> Next<Done> {
         let hub = self.hub.clone();
-        Next::Do(Box::pin(async move {
-            Ok(Done::Opened(hub.open(arrival).await?))
-        }))
+        Next::Do(Box::pin(async move { open(&hub, arrival).await }))
     }
 
     fn opened(
         &mut self,
-        opened: std::result::Result<Session, Refused>,
+        opened: std::result::Result<(Session, Option<String>), Refused>,
         out: &mut Out,
     ) -> Next<Done> {
-        let session = match opened {
-            Ok(session) => session,
+        let (session, guest) = match opened {
+            Ok(opened) => opened,
             Err(refused) if self.asked.is_some() => {
                 self.came(Came::Error((&refused).into()), out);
                 return self.still_outside();
@@ -210,6 +210,7 @@ impl Json {
                 .iter()
                 .map(|room| room.as_str().to_owned())
                 .collect(),
+            guest,
         };
         self.session = Some(session);
         match self.asked {
@@ -224,6 +225,7 @@ impl Json {
         nick: Option<String>,
         login: Option<(String, String)>,
         token: Option<String>,
+        guest: Option<String>,
     ) -> Next<Done> {
         let (hub, address) = (self.hub.clone(), self.address);
         let task: Task<Done> = Box::pin(async move {
@@ -250,14 +252,18 @@ impl Json {
                     None => return Ok(Done::Came(wrong("wrong_login", "this session is over"))),
                 }
             } else {
-                let nick = nick.unwrap_or_default();
+                let guest = match guest {
+                    Some(token) => hub.guest(&token).await?,
+                    None => None,
+                };
                 Arrival {
-                    nick,
+                    nick: nick.unwrap_or_default(),
+                    guest,
                     address,
                     ..Arrival::default()
                 }
             };
-            Ok(Done::Opened(hub.open(arrival).await?))
+            open(&hub, arrival).await
         });
         Next::Do(task)
     }
@@ -287,6 +293,17 @@ impl Json {
         self.came(wrong("no_request", &why.to_string()), out);
         Next::Read
     }
+}
+
+/// Lets somebody in.
+async fn open(hub: &Hub, arrival: Arrival) -> Result<Done> {
+    Ok(Done::Opened(match hub.open(arrival).await? {
+        Ok(session) => {
+            let guest = hub.guest_token(&session.who().person).await?;
+            Ok((session, guest))
+        }
+        Err(refused) => Err(refused),
+    }))
 }
 
 /// A message as the bytes that go out.

@@ -80,6 +80,7 @@ async function post(path, body) {
 async function logOut() {
   await post("logout", {}).catch(() => {});
   unkeep("nick", sessionStorage);
+  unkeep("guest", sessionStorage);
   chat.close();
   location.reload();
 }
