@@ -231,6 +231,7 @@ impl Client {
             "PRIVMSG" => self.privmsg(message).await,
             "NOTICE" => self.notice(message).await,
             "TAGMSG" => self.tagmsg(message).await,
+            "REDACT" => self.redact(message).await,
             "JOIN" => self.join(message).await,
             "PART" => self.part(message).await,
             "TOPIC" => self.topic(message).await,
