@@ -27,7 +27,7 @@ use bytes::Bytes;
 
 use self::wire::{Answer, Ask, Came, Good, Happening, Live, Request, Wrong};
 use super::hub::Hub;
-use super::model::{Arrival, Refused};
+use super::model::{Arrival, Refused, text};
 use super::outbox::{Cut, Form, Told};
 use super::session::Session;
 use super::talk::{self, Next, Out, Speech, Task};
@@ -40,6 +40,8 @@ pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Messages that are no requests, before whoever sends them is disconnected.
 const WRONG_MAX: u32 = 10;
+/// The longest reason why something is no request. Bytes.
+const REASON_MAX: usize = 400;
 /// Attempts to come in, or to do something without, before whoever makes them is disconnected. How many passwords may be
 /// tried is the accounts' to say.
 const OUTSIDE_MAX: u32 = 10;
@@ -290,7 +292,9 @@ impl Json {
         }
         let numbered: Option<Numbered> = serde_json::from_slice(message).ok();
         self.asked = numbered.map(|numbered| numbered.reference);
-        self.came(wrong("no_request", &why.to_string()), out);
+        // It may quote what came.
+        let why = text::line(&why.to_string(), REASON_MAX);
+        self.came(wrong("no_request", &why), out);
         Next::Read
     }
 }

@@ -263,7 +263,7 @@ impl World {
                 return Ok(by_address);
             }
         }
-        Err(Refused::NoSuchNick(meant.to_string()))
+        Err(Refused::NoSuchNick(text::line(&meant.to_string(), 64)))
     }
 
     /// Nobody does this to whoever may as much as they do.
