@@ -134,8 +134,7 @@ impl Hub {
         self.0.begin().await?;
         let wish = std::mem::take(&mut arrival.nick);
         for try_ in 0..TRIES {
-            let is_here = |guest: &Person| self.0.lock().world.is_here(guest);
-            if arrival.account.is_none() && !arrival.guest.as_ref().is_some_and(is_here) {
+            if arrival.account.is_none() {
                 let nick = self.0.lock().world.free_nick(&wish);
                 // A number may make an account's name of it.
                 if self.0.is_account(&nick).await? {

@@ -545,11 +545,6 @@ impl World {
         self.user_of(session).ok().map(|user| user.who.clone())
     }
 
-    /// Whether somebody is here.
-    pub fn is_here(&self, person: &Person) -> bool {
-        self.users.contains_key(person)
-    }
-
     /// The nick of somebody who is here.
     pub fn nick_of(&self, person: &Person) -> Option<&str> {
         self.users.get(person).map(|user| user.who.nick.as_str())

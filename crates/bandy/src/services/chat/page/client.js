@@ -253,7 +253,10 @@ export class ChatClient extends EventTarget {
     if (message.event === "lost") return this.#missing(message);
     if (message.event === "membership" && !message.member) this.#rooms.delete(message.room);
     if (message.event === "parted" && message.who.id === this.you?.id) this.#rooms.delete(message.room);
-    if (message.event === "renamed" && message.who.id === this.you?.id) this.you = { ...this.you, nick: message.nick };
+    if (message.event === "renamed" && message.who.id === this.you?.id) {
+      this.you = { ...this.you, nick: message.nick };
+      if (this.#credentials?.nick) this.#credentials = { nick: message.nick };
+    }
     this.#tell("live", message);
   }
 
