@@ -17,12 +17,11 @@ use tokio::task::AbortHandle;
 use super::guests::Seal;
 use super::log;
 use super::model::{
-    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Person, Refused, RoomName,
+    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Opened, Refused, RoomName,
     RoomState, SessionId, Step, Target, Whom, World,
 };
 use super::options::Options;
 use super::outbox::{Cut, Outbox, Told};
-use super::session::Session;
 use crate::accounts::Accounts;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::StoreLimits;
@@ -124,89 +123,20 @@ impl Hub {
     pub fn accounts(&self) -> &Accounts {
         &self.0.accounts
     }
+}
 
-    /// Lets somebody in. A guest whose nick is taken, reserved or none gets a free one that is like it.
-    ///
-    /// # Errors
-    /// The store's. Inside, why they may not come.
-    pub async fn open(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
-        let mut arrival = arrival;
-        self.0.begin().await?;
-        let wish = std::mem::take(&mut arrival.nick);
-        for try_ in 0..TRIES {
-            if arrival.account.is_none() {
-                let nick = self.0.lock().world.free_nick(&wish);
-                // A number may make an account's name of it.
-                if self.0.is_account(&nick).await? {
-                    if try_ + 1 == TRIES {
-                        return Ok(Err(Refused::NickReserved(nick)));
-                    }
-                    arrival.nick = self
-                        .0
-                        .lock()
-                        .world
-                        .free_nick(&format!("guest-{}", now() % 100_000));
-                } else {
-                    arrival.nick = nick;
-                }
-            }
-            match self.open_now(arrival.clone()) {
-                // Somebody was quicker.
-                Err(Refused::NickTaken(_)) => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(Err(Refused::NickTaken(wish)))
-    }
-
-    /// As [`Hub::open`], with the nick as it is or not at all.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn open_as(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
-        self.0.begin().await?;
-        if arrival.account.is_none() && self.0.is_account(&arrival.nick).await? {
-            return Ok(Err(Refused::NickReserved(arrival.nick)));
-        }
-        Ok(self.open_now(arrival))
-    }
-
-    /// The guest who was given this token, to come back as.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(super) async fn guest(&self, token: &str) -> Result<Option<Person>> {
-        Ok(self.0.seal().await?.guest(token))
-    }
-
-    /// What a guest comes back with.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(super) async fn guest_token(&self, who: &Person) -> Result<Option<String>> {
-        match who.is_guest() {
-            true => Ok(Some(self.0.seal().await?.token(who))),
-            false => Ok(None),
-        }
-    }
-
-    fn open_now(&self, arrival: Arrival) -> Result<Session, Refused> {
-        let outbox = Arc::new(Outbox::new(self.0.options.outbox));
-        let mut inner = self.0.lock();
+impl Shared {
+    /// Somebody is here from now on, and hears what happens by this queue.
+    pub(super) fn admit(&self, arrival: Arrival, outbox: &Arc<Outbox>) -> Result<Opened, Refused> {
+        let mut inner = self.lock();
         let opened = inner.world.open(now(), arrival)?;
         inner.outboxes.insert(opened.session, outbox.clone());
         inner.tell();
-        drop(inner);
-        Ok(Session::new(self.clone(), opened, outbox))
+        Ok(opened)
     }
-}
 
-/// How often a guest's nick is looked for.
-const TRIES: usize = 20;
-
-impl Shared {
     /// Before anybody is let in: what the store knows.
-    async fn begin(&self) -> Result<u64> {
+    pub(super) async fn begin(&self) -> Result<u64> {
         let begin = async || {
             let epoch = log::epoch(&*self.store, now()).await?;
             let mut rooms = log::rooms(&self.store).await?;
@@ -463,7 +393,7 @@ impl Shared {
         }
     }
 
-    async fn seal(&self) -> Result<&Seal> {
+    pub(super) async fn seal(&self) -> Result<&Seal> {
         let store = &*self.store;
         self.seal.get_or_try_init(|| Seal::of(store)).await
     }
