@@ -478,8 +478,8 @@ def talk(browser, server):
     carol.until("document.activeElement.textContent.includes('Good morning, everybody!')")
     # After a reload all is there, and whoever was a guest is the same.
     before = bob.texts()
-    bob.run("location.reload()")
-    bob.until("document.body.dataset.state === 'in' && document.querySelectorAll('#log .message').length > 20")
+    bob.run("window.isOld = true; location.reload()")
+    bob.until("!window.isOld && document.body.dataset.state === 'in' && document.querySelectorAll('#log .message').length > 20")
     assert bob.texts()[-20:] == before[-20:]
     bob.until("document.querySelector('#self .nick').textContent.startsWith('bob')")
     # The server is killed and started again: all come back, and what was said meanwhile is said then, once.
@@ -525,8 +525,8 @@ def talk(browser, server):
     dora.until("document.querySelectorAll('#go-list li').length > 2")
     dora.picture("chat-go")
     # The cookie is enough to come back with.
-    dora.run("location.reload()")
-    dora.until("document.body.dataset.state === 'in' && document.querySelector('#self .nick')?.textContent === 'dora'")
+    dora.run("window.isOld = true; location.reload()")
+    dora.until("!window.isOld && document.body.dataset.state === 'in' && document.querySelector('#self .nick')?.textContent === 'dora'")
     for page in (ada, bob, carol, dora):
         wrong = [one for one in page.wrong() if "ERR_CONNECTION_REFUSED" not in str(one)]
         assert wrong == [], wrong
@@ -555,7 +555,7 @@ def moderate(browser, server, dora, carol):
     def setting(label, change):
         dora.run("document.getElementById('open-room').click()")
         dora.until("document.getElementById('room').open")
-        dora.run(f"const input = [...document.querySelectorAll('#room-body label')].find((label) => label.textContent.trim() === {json.dumps(label)}).querySelector('input'); {change}; input.dispatchEvent(new Event('change'))")
+        dora.run(f"{{ const input = [...document.querySelectorAll('#room-body label')].find((label) => label.textContent.trim() === {json.dumps(label)}).querySelector('input'); {change}; input.dispatchEvent(new Event('change')) }}")
         dora.until("document.querySelector('#room-wrong').textContent === ''")
         dora.run("document.getElementById('room-close').click()")
 

@@ -241,7 +241,7 @@ chat.addEventListener("live", ({ detail }) => {
   const room = rooms.get(detail.room) ?? [...rooms.values()].find((room) => room.log && room.log === detail.room);
   switch (event) {
     case "joined":
-      room?.members.set(who.id, { ...who, role: detail.role, away: false });
+      room?.came(who, detail.role);
       if (room && who.id !== chat.you?.id) note(room, [{ nick: who.nick }, " came in"]);
       break;
     case "parted":
