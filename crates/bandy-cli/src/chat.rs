@@ -6,15 +6,15 @@
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bandy::Endpoint;
 use bandy::accounts::Secret;
 use bandy::client::chat::{Chat, Options, Who};
 use bandy::endpoint::{Carries, Scheme};
 use bandy::error::{Error, Kind, Side};
-use bandy::net::Dialer;
 use bandy::net::tls::{ClientTls, Connector};
+use bandy::net::{Dialer, Phases};
 use clap::Args;
 
 use crate::ask::http::session::Session;
@@ -38,7 +38,8 @@ completes nicks, rooms and commands, PageUp goes back in history, Ctrl-N and Ctr
 /help shows the rest. In a pipe each line of stdin is said, and what others say comes on stdout; at
 the end of stdin it ends, unless --listen says otherwise.
 
-When the connection breaks it comes back by itself, with all that was said meanwhile.
+When the connection breaks it comes back by itself, with all that was said meanwhile. Where there
+is nobody to begin with it ends, with code 7.
 
 Examples:
   bandy chat :8001                          the chat of a page, over WebSocket
@@ -97,6 +98,7 @@ pub fn chat(args: ChatArgs) -> Result<Code, Error> {
         .map_err(|e| Error::new(Kind::Io, Side::Local, "starting an event loop").because(e))?;
     let code = runtime.block_on(async {
         let first = options.rooms.first().cloned().unwrap_or_default();
+        reach(&dialer, &endpoint, options.timeout).await?;
         let (chat, heard) = Chat::begin(dialer, options);
         match stdin().is_terminal() && stdout().is_terminal() {
             true => screen::run(chat, heard, &endpoint, &first).await,
@@ -106,6 +108,20 @@ pub fn chat(args: ChatArgs) -> Result<Code, Error> {
     // A thread that reads the terminal is not waited for.
     runtime.shutdown_background();
     code
+}
+
+/// Whether there is somebody at all: a connection that was made before is worth coming back for, and a wrong address is
+/// not tried for ever.
+async fn reach(dialer: &Dialer, endpoint: &Endpoint, wait: Duration) -> Result<(), Error> {
+    let mut phases = Phases::default();
+    let connecting = dialer.connect(endpoint, &mut phases);
+    let Ok(conn) = tokio::time::timeout(wait, connecting).await else {
+        let act = format!("connecting to {endpoint}");
+        let error = Error::new(Kind::TimedOut, Side::Upstream, act);
+        return Err(error.because(format!("no answer within {wait:?}")));
+    };
+    conn?.close().await;
+    Ok(())
 }
 
 /// The chat's WebSocket: beside its page it is at `ws`.

@@ -7,6 +7,11 @@ const BANDY: &str = env!("CARGO_BIN_EXE_bandy");
 /// What it refuses, and what it says to that.
 #[track_caller]
 fn refused(args: &[&str], why: &str) {
+    fails(args, 2, why);
+}
+
+#[track_caller]
+fn fails(args: &[&str], code: i32, why: &str) {
     let mut command = Command::new(BANDY);
     let out = command
         .arg("chat")
@@ -15,7 +20,7 @@ fn refused(args: &[&str], why: &str) {
         .output()
         .expect("run");
     let said = String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert_eq!(out.status.code(), Some(code), "{said}");
     assert!(said.contains(why), "{said}");
 }
 
@@ -29,6 +34,15 @@ fn what_is_no_chat_is_refused() {
         &[":7001", "--nick", "ada", "--login", "ada"],
         "cannot be used with",
     );
+}
+
+#[test]
+fn where_nobody_is_it_does_not_wait_for_ever() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    fails(&[&format!(":{port}")], 7, "connection refused");
+    fails(&["ws://no-such-host.invalid:1"], 6, "no-such-host.invalid");
 }
 
 #[test]

@@ -218,7 +218,9 @@ fn ii_and_somebody_with_netcat() {
             .write(true)
             .open(folder.join("in"))
             .expect("a fifo");
-        writeln!(fifo, "{line}").expect("taken");
+        // In one write: a line without its end is lost to ii.
+        let line = format!("{line}\n");
+        fifo.write_all(line.as_bytes()).expect("taken");
     };
     tell(&server, "/j #lobby");
     let room = server.join("#lobby");
@@ -234,4 +236,77 @@ fn ii_and_somebody_with_netcat() {
     }
     tell(&room, "/t a topic of their own");
     tell(&room, "/l");
+}
+
+/// WeeChat without a screen, logged in as ada; what it is to do comes through a pipe, what it heard is in its logs.
+fn weechat(chat: &Chat) -> (Client, PathBuf) {
+    let home = chat.stage.folder().join("weechat");
+    fs::create_dir(&home).expect("made");
+    let mut weechat = peer("weechat-headless", "weechat-headless");
+    weechat.arg("--dir").arg(&home);
+    let fifo = home.join("fifo");
+    for command in [
+        format!("/set fifo.file.path {}", fifo.display()),
+        "/fifo enable".to_owned(),
+        "/set logger.file.flush_delay 0".to_owned(),
+        format!("/server add bandy 127.0.0.1/{}", chat.port(0)),
+        // As versions before 4 call it, and as those since then do.
+        "/set irc.server.bandy.ssl off".to_owned(),
+        "/set irc.server.bandy.tls off".to_owned(),
+        "/set irc.server.bandy.nicks ada".to_owned(),
+        "/set irc.server.bandy.sasl_username ada".to_owned(),
+        format!("/set irc.server.bandy.sasl_password {PASSWORD}"),
+        // It would say one thing every two seconds.
+        "/set irc.server.bandy.anti_flood_prio_high 0".to_owned(),
+        "/set irc.server.bandy.anti_flood_prio_low 0".to_owned(),
+        "/set irc.server.bandy.anti_flood 0".to_owned(),
+        "/set irc.server.bandy.autojoin #lobby".to_owned(),
+        "/connect bandy".to_owned(),
+    ] {
+        weechat.arg("--run-command").arg(command);
+    }
+    weechat.stdin(Stdio::null());
+    weechat.stdout(Stdio::null()).stderr(Stdio::null());
+    (Client(weechat.spawn().expect("started")), home)
+}
+
+#[test]
+fn weechat_logs_in_and_talks() {
+    let chat = Chat::start();
+    let mut bob = chat.by_hand("bob");
+    let (mut ada, home) = weechat(&chat);
+    bob.hears(":ada!ada@user/ada JOIN #lobby");
+    bob.say("PRIVMSG #lobby :hello, weechat");
+    let log = |name: &str| home.join(format!("logs/irc.{name}.weechatlog"));
+    shows(&log("bandy.#lobby"), "bob\thello, weechat");
+    let does = |buffer: &str, line: &str| {
+        let mut fifo = OpenOptions::new()
+            .write(true)
+            .open(home.join("fifo"))
+            .expect("a fifo");
+        let line = format!("irc.{buffer} *{line}\n");
+        fifo.write_all(line.as_bytes()).expect("taken");
+    };
+    does("bandy.#lobby", "hello, bob");
+    bob.hears(":ada!ada@user/ada PRIVMSG #lobby :hello, bob");
+    does("bandy.#lobby", "/me waves");
+    bob.hears(":ada!ada@user/ada PRIVMSG #lobby :\u{1}ACTION waves\u{1}");
+    // Whether its version asks for its own words to come back or not, they are shown once.
+    let shown = fs::read_to_string(log("bandy.#lobby")).expect("a log");
+    assert_eq!(shown.matches("hello, bob").count(), 1, "{shown}");
+    does("server.bandy", "/join #own");
+    does("server.bandy", "/topic #own all of it");
+    shows(&log("bandy.#own"), "all of it");
+    does("server.bandy", "/msg bob a word");
+    bob.hears(":ada!ada@user/ada PRIVMSG bob :a word");
+    bob.say("AWAY :tea");
+    bob.hears(" 306 ");
+    does("server.bandy", "/whois bob");
+    shows(&log("server.bandy"), "is away: tea");
+    does("server.bandy", "/quit done");
+    bob.hears(":ada!ada@user/ada QUIT :Quit: done");
+    eventually("weechat to end", || match ada.0.try_wait() {
+        Ok(Some(status)) if status.success() => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
 }

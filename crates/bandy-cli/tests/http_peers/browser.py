@@ -478,8 +478,8 @@ def talk(browser, server):
     carol.until("document.activeElement.textContent.includes('Good morning, everybody!')")
     # After a reload all is there, and whoever was a guest is the same.
     before = bob.texts()
-    bob.run("location.reload()")
-    bob.until("document.body.dataset.state === 'in' && document.querySelectorAll('#log .message').length > 20")
+    bob.run("window.isOld = true; location.reload()")
+    bob.until("!window.isOld && document.body.dataset.state === 'in' && document.querySelectorAll('#log .message').length > 20")
     assert bob.texts()[-20:] == before[-20:]
     bob.until("document.querySelector('#self .nick').textContent.startsWith('bob')")
     # The server is killed and started again: all come back, and what was said meanwhile is said then, once.
@@ -515,10 +515,8 @@ def talk(browser, server):
     dora.run("document.querySelector('#ask-fields input').value = '<b>too hot</b>'; document.getElementById('ask-yes').click()")
     carol.until("document.getElementById('title').textContent === 'lobby' && document.getElementById('notice').textContent.includes('<b>too hot</b>')")
     dora.until("!document.getElementById('members').textContent.includes('carol')")
-    dora.run("document.getElementById('open-room').click()")
-    dora.until("document.getElementById('room').open")
-    dora.picture("chat-room")
-    dora.run("document.getElementById('room-close').click(); document.querySelector('#rooms [data-key=lobby]').click()")
+    moderate(browser, server, dora, carol)
+    dora.run("document.querySelector('#rooms [data-key=lobby]').click()")
     dora.until("document.getElementById('title').textContent === 'lobby'")
     dora.picture("chat-wide")
     dora.run("document.getElementById('help').click()")
@@ -527,12 +525,126 @@ def talk(browser, server):
     dora.until("document.querySelectorAll('#go-list li').length > 2")
     dora.picture("chat-go")
     # The cookie is enough to come back with.
-    dora.run("location.reload()")
-    dora.until("document.body.dataset.state === 'in' && document.querySelector('#self .nick')?.textContent === 'dora'")
+    dora.run("window.isOld = true; location.reload()")
+    dora.until("!window.isOld && document.body.dataset.state === 'in' && document.querySelector('#self .nick')?.textContent === 'dora'")
     for page in (ada, bob, carol, dora):
         wrong = [one for one in page.wrong() if "ERR_CONNECTION_REFUSED" not in str(one)]
         assert wrong == [], wrong
     looks(browser, server)
+
+
+def moderate(browser, server, dora, carol):
+    """What the owner of a room does with the mouse, and what the others notice of it."""
+
+    def is_in(page):
+        page.until("document.getElementById('title').textContent === 'kitchen'")
+
+    def is_told(page, text):
+        page.until(f"document.getElementById('notice').textContent.includes({json.dumps(text)})")
+        page.run("document.getElementById('notice').textContent = ''")
+
+    def menu(nick, item):
+        dora.sees(nick, "#members")
+        dora.run(f"[...document.querySelectorAll('#members button')].find((button) => button.textContent.includes({json.dumps(nick)})).click()")
+        dora.run(f"[...document.querySelectorAll('#menu button')].find((button) => button.textContent === {json.dumps(item)}).click()")
+
+    def answer(page, fields=""):
+        page.until("document.getElementById('ask').open")
+        page.run(f"{fields}; document.getElementById('ask-yes').click()")
+
+    def setting(label, change):
+        dora.run("document.getElementById('open-room').click()")
+        dora.until("document.getElementById('room').open")
+        dora.run(f"{{ const input = [...document.querySelectorAll('#room-body label')].find((label) => label.textContent.trim() === {json.dumps(label)}).querySelector('input'); {change}; input.dispatchEvent(new Event('change')) }}")
+        dora.until("document.querySelector('#room-wrong').textContent === ''")
+        dora.run("document.getElementById('room-close').click()")
+
+    carol.type("/join kitchen")
+    is_in(carol)
+    # Silent, and not any more.
+    menu("carol", "Mute for ten minutes")
+    dora.until("document.getElementById('log').textContent.includes('muted')")
+    carol.type("may I?")
+    is_told(carol, "you are muted in kitchen")
+    assert carol.run("document.getElementById('say').value") == "may I?", "what was refused is not lost"
+    menu("carol", "Let them speak again")
+    dora.until("document.getElementById('log').textContent.includes('speak again')")
+    carol.press("Enter")
+    dora.sees("may I?")
+    # Power, and without it again.
+    menu("carol", "Make moderator")
+    dora.sees("Moderators", "#members")
+    carol.type("/topic soup")
+    dora.until("document.getElementById('topic').textContent === 'soup'")
+    carol.run("[...document.querySelectorAll('#members button')].find((button) => button.textContent.includes('dora')).click()")
+    carol.until("[...document.querySelectorAll('#menu button')].some((button) => button.textContent === 'Put out…')")
+    carol.press("Escape")
+    menu("carol", "Take the role away")
+    dora.until("!document.getElementById('members').textContent.includes('Moderators')")
+    carol.type("/topic more soup")
+    is_told(carol, "only a moderator")
+    carol.run("document.getElementById('say').value = ''")
+    # By invitation.
+    setting("Only who was invited comes in", "input.checked = true")
+    dora.until("document.getElementById('log').textContent.includes('set invite only to true')")
+    eve = Talker(browser)
+    eve.come_in(server.url, "eve")
+    eve.type("/join kitchen")
+    is_told(eve, "invited")
+    dora.type("/invite eve")
+    eve.until("document.getElementById('ask-title').textContent === 'dora invites you to kitchen'")
+    answer(eve)
+    is_in(eve)
+    # With a password.
+    setting("Only who was invited comes in", "input.checked = false")
+    setting("Password", "input.value = 'sesame'")
+    dora.until("document.getElementById('log').textContent.includes('set password to true')")
+    finn = Talker(browser)
+    finn.come_in(server.url, "finn")
+    finn.type("/join kitchen")
+    finn.until("document.getElementById('ask-title').textContent === 'kitchen has a password'")
+    finn.picture("chat-password")
+    answer(finn, "document.querySelector('#ask-fields input').value = 'open'")
+    # It is asked for again.
+    finn.until("document.getElementById('ask').open && document.querySelector('#ask-fields input').value === ''")
+    answer(finn, "document.querySelector('#ask-fields input').value = 'sesame'")
+    is_in(finn)
+    # Out, and kept out; and let in again.
+    menu("finn", "Ban…")
+    answer(dora, "document.querySelector('#ask-fields input').value = 'too much salt'")
+    is_told(finn, "too much salt")
+    finn.type("/join kitchen")
+    is_told(finn, "you are banned from kitchen: too much salt")
+    menu("eve", "Mute")
+    dora.run("document.getElementById('open-room').click()")
+    dora.until("document.getElementById('room').open && document.querySelectorAll('#room-body .rules li').length === 2")
+    dora.picture("chat-room")
+    dora.run("document.querySelector('#room-body .rules button').click()")
+    dora.until("document.querySelectorAll('#room-body .rules li').length === 1")
+    dora.run("document.querySelector('#room-body .rules button').click()")
+    dora.until("document.querySelectorAll('#room-body .rules li').length === 0")
+    dora.run("document.getElementById('room-close').click()")
+    finn.type("/join kitchen sesame")
+    is_in(finn)
+    eve.type("I may speak")
+    finn.sees("I may speak")
+    # The server is killed: who comes back is who they were, with the rooms that they were in and what they may there.
+    server.kill()
+    for page in (dora, eve, finn):
+        page.until("document.body.dataset.state === 'waiting'")
+    eve.type("/msg dora are you there?")
+    server.start()
+    for page in (dora, eve, finn):
+        page.until("document.body.dataset.state === 'in'")
+    is_in(dora)
+    dora.sees("eve", "#members")
+    dora.until("!!document.querySelector('#people [data-key=\"@eve\"] .badge')")
+    dora.run("document.querySelector('#people [data-key=\"@eve\"]').click()")
+    dora.sees("are you there?")
+    assert dora.texts() == ["are you there?"], dora.texts()
+    for page in (eve, finn):
+        wrong = [one for one in page.wrong() if "ERR_CONNECTION_REFUSED" not in str(one)]
+        assert wrong == [], wrong
 
 
 def looks(browser, server):

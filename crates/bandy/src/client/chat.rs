@@ -2,8 +2,9 @@
 //!
 //! [`Chat::begin`] gives two ends: the [`Chat`], with which one asks, and the [`Heard`]s that come. Behind them a task
 //! keeps the connection. When that breaks it connects again, after a pause that grows; enters again; and resumes each
-//! room where it was, so that each entry of a room is heard once and in its place, or [`Heard::Lost`] says that some cannot be. What was being
-//! said then is said again under the same nonce, and so appended once.
+//! room and each conversation of two where it was, so that each entry is heard once and in its place, or [`Heard::Lost`] says
+//! that some cannot be. What was being said then is said again under the same nonce, and so appended once. A guest who
+//! comes back is the same one, by a token that the server gave them.
 //!
 //! ```no_run
 //! use bandy::client::chat::{Chat, Heard, Options};
@@ -120,7 +121,7 @@ pub enum Heard {
     NotJoined(String, Wrong),
     /// Something happened, now or while the connection was broken.
     Happening(Happening),
-    /// Entries of this room between the last that was heard and the next one are not there any more.
+    /// Entries of this room or conversation between the last that was heard and the next one are not there any more.
     Lost(String),
     /// The connection is broken: why, and when it is tried again.
     Broken(String, Duration),

@@ -159,6 +159,20 @@ mod tests {
     }
 
     #[test]
+    fn a_chat_of_one_at_a_time_is_refused() {
+        let lines = "listen = \"http://:1\"\nmodel = \"sequential\"\n";
+        for service in [
+            "service = \"chat\"\n",
+            "[[server.s.route]]\nservice = \"files\"\n[[server.s.route]]\nservice = \"chat\"\n",
+        ] {
+            let said = said(&format!("{lines}{service}"));
+            assert!(said.contains("whoever comes second would wait"), "{said}");
+        }
+        let threads = format!("{lines}service = \"chat\"\n").replace("sequential", "threads");
+        assert_eq!(said(&threads), "");
+    }
+
+    #[test]
     fn every_way_to_write_a_service() {
         let service = |line: &str| {
             let text = format!("[server.s]\nlisten = \"tcp://:1\"\n{line}\n");

@@ -212,6 +212,15 @@ fn server<'a>(
         None => None,
     }
     .unwrap_or_default();
+    if let Some(value) = table.get("model")
+        && model == Model::Sequential
+        && answers.is_chat()
+    {
+        let message =
+            "`chat` cannot be sequential: whoever comes second would wait until the first goes";
+        let d = Diagnostic::error(&value.origin, message);
+        walk.push(d.help("leave `model` out, or write `threads`"));
+    }
     let has = |is: fn(&Endpoint) -> bool| listen.iter().any(|(endpoint, _)| is(endpoint));
     Some(Server {
         name: key.name.clone(),

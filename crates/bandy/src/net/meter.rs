@@ -132,7 +132,7 @@ impl Meter {
     }
 
     /// Notes that the peer is there.
-    pub(crate) fn touch(&self) {
+    fn touch(&self) {
         self.active.store(Tick::now().as_nanos(), Relaxed);
     }
 

@@ -323,8 +323,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     data,
                     is_text: false,
                 }),
-                WsMessage::Ping(_) | WsMessage::Pong(_) => {
-                    meter.touch();
+                WsMessage::Ping(data) | WsMessage::Pong(data) => {
+                    meter.count_read(data.len().max(1));
                     continue;
                 }
                 // The next poll gives `None`, once our half of the closing handshake is written.

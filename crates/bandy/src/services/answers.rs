@@ -22,6 +22,16 @@ impl Answers {
         }
     }
 
+    /// Whether people meet here, so that one at a time makes no sense.
+    pub fn is_chat(&self) -> bool {
+        match self {
+            Answers::Service(spec) => matches!(spec, Spec::Chat(_)),
+            Answers::Routes(routes) => routes
+                .iter()
+                .any(|route| matches!(route.to, To::Service(Spec::Chat(_)))),
+        }
+    }
+
     /// What may be asked for over a WebSocket of the server's own.
     pub fn subprotocols(&self) -> Subprotocols {
         match self {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Chat, quick};
 
 /// Passes connections on to `to`, and cuts each after so many bytes of answers, a number from the seed.
-async fn cutting(to: Endpoint, mut seed: u64) -> Endpoint {
+pub async fn cutting(to: Endpoint, mut seed: u64) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let address = to.socket_addr().expect("an address");
@@ -45,7 +45,7 @@ async fn cutting(to: Endpoint, mut seed: u64) -> Endpoint {
         .expect("an endpoint")
 }
 
-fn options(to: Endpoint) -> Options {
+pub fn options(to: Endpoint) -> Options {
     let mut options = Options::new(to).guest("ada").room("lobby");
     options.pause = Duration::from_millis(1);
     options.pause_max = Duration::from_millis(5);
@@ -53,7 +53,7 @@ fn options(to: Endpoint) -> Options {
 }
 
 /// The next thing that was said.
-async fn said(heard: &mut tokio::sync::mpsc::Receiver<Heard>, cuts: &mut u32) -> Logged {
+pub async fn said(heard: &mut tokio::sync::mpsc::Receiver<Heard>, cuts: &mut u32) -> Logged {
     loop {
         match heard.recv().await.expect("it goes on") {
             Heard::Happening(Happening::Logged(entry)) => return entry,
@@ -159,4 +159,34 @@ async fn what_was_trimmed_is_said_to_be_lost() {
         joined["lost"], true,
         "a place in another log is none in this"
     );
+}
+
+#[tokio::test]
+async fn whoever_was_put_out_does_not_go_in_again_by_themselves() {
+    let chat = Chat::start(quick());
+    let mut bob = chat.guest("bob").await;
+    bob.ok(json!({"do": "join", "room": "dev"})).await;
+    let to = cutting(chat.at(Scheme::Ws), 1).await;
+    let (client, mut heard) = ChatClient::begin(Dialer::plain(), options(to).room("dev"));
+    let mut cuts = 0;
+    bob.hears("joined").await;
+    bob.ok(json!({"do": "kick", "room": "dev", "nick": "ada"}))
+        .await;
+    within("being put out", async {
+        while !matches!(said(&mut heard, &mut cuts).await.what, Is::Kicked { .. }) {}
+    })
+    .await;
+    // It is cut, and comes back, as often as that takes.
+    let before = cuts;
+    let long = "x".repeat(1_000);
+    within("another connection", async {
+        while cuts == before {
+            client.say("lobby", &long).await.expect("said");
+            said(&mut heard, &mut cuts).await;
+        }
+    })
+    .await;
+    client.say("lobby", "I am back").await.expect("said");
+    let look = bob.ok(json!({"do": "look", "room": "dev"})).await;
+    assert_eq!(look["room"]["members"].as_array().map(Vec::len), Some(1));
 }

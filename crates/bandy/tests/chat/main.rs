@@ -1,17 +1,22 @@
 //! Chat, as conversations with it: in lines, over WebSocket, with the client that comes back, and all in one room.
 
+mod carriers;
+mod closing;
 mod coming_back;
+mod guests;
+mod holding;
 mod injection;
 mod lines;
 mod page;
 mod slow;
+mod store;
 mod web_socket;
 
 use std::sync::Arc;
 
 use bandy::accounts::{Accounts, Cost, Credentials, Options as AccountOptions};
 use bandy::endpoint::{Endpoint, Scheme};
-use bandy::server::{Running, Server};
+use bandy::server::{Model, Running, Server};
 use bandy::services::chat::Options;
 use bandy::services::{Needs, Spec, build};
 use bandy::state::{self, Store};
@@ -38,6 +43,12 @@ impl Chat {
     }
 
     fn on(options: Options, store: Arc<dyn Store>) -> Chat {
+        let schemes = [Scheme::Tcp, Scheme::Ws, Scheme::Http];
+        Chat::reached(options, store, Model::default(), &schemes)
+    }
+
+    /// One that is reached so, and whose connections are run so.
+    fn reached(options: Options, store: Arc<dyn Store>, model: Model, schemes: &[Scheme]) -> Chat {
         let stage = Stage::new();
         // A hash that costs nothing: this is no test of passwords.
         let cost = Cost {
@@ -57,7 +68,7 @@ impl Chat {
         };
         let service = build(&Spec::Chat(options).into(), &needs).expect("a service");
         let server = Server::new(service.service()).named("chat", "chat");
-        let running = stage.start(server, &[Scheme::Tcp, Scheme::Ws, Scheme::Http]);
+        let running = stage.start(server.model(model), schemes);
         Chat {
             stage,
             running,
@@ -84,8 +95,12 @@ impl Chat {
 
     /// Somebody at a terminal, who is in.
     async fn person(&self) -> Person {
+        self.person_at(&self.at(Scheme::Tcp)).await
+    }
+
+    async fn person_at(&self, at: &Endpoint) -> Person {
         let mut person = Person {
-            conn: self.stage.connect(&self.at(Scheme::Tcp)).await,
+            conn: self.stage.connect(at).await,
             held: String::new(),
         };
         person.hears("here:").await;
@@ -94,8 +109,12 @@ impl Chat {
 
     /// A program that has not entered yet.
     async fn program(&self) -> Program {
+        self.program_at(&self.at(Scheme::Ws)).await
+    }
+
+    async fn program_at(&self, at: &Endpoint) -> Program {
         let mut program = Program {
-            conn: self.stage.connect(&self.at(Scheme::Ws)).await,
+            conn: self.stage.connect(at).await,
             count: 0,
             events: Vec::new(),
         };
@@ -106,7 +125,11 @@ impl Chat {
 
     /// A program that has entered as a guest, and is in the lobby.
     async fn guest(&self, nick: &str) -> Program {
-        let mut program = self.program().await;
+        self.guest_at(nick, &self.at(Scheme::Ws)).await
+    }
+
+    async fn guest_at(&self, nick: &str, at: &Endpoint) -> Program {
+        let mut program = self.program_at(at).await;
         program.ok(json!({"do": "enter", "nick": nick})).await;
         program.ok(json!({"do": "join", "room": "lobby"})).await;
         program

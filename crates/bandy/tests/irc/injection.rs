@@ -22,7 +22,8 @@ const ATTEMPTS: [&str; 9] = [
 async fn nothing_that_ada_says_makes_bob_hear_another_command_or_a_control() {
     let stage = Stage::new();
     let (mut ada, mut bob) = stage.two("#club").await;
-    ada.wants("message-tags").await;
+    ada.wants("message-tags batch labeled-response draft/chathistory draft/message-redaction")
+        .await;
     bob.wants("message-tags server-time account-tag extended-join away-notify")
         .await;
     bob.rest().await;
@@ -47,6 +48,43 @@ async fn nothing_that_ada_says_makes_bob_hear_another_command_or_a_control() {
             format!(":{attempt} PRIVMSG #club :sourced"),
             format!("USER {attempt} {attempt} * :{attempt}"),
             format!("WHOIS :{attempt}"),
+            format!("WHO :{attempt}"),
+            format!("WHOWAS :{attempt}"),
+            format!("NAMES :{attempt}"),
+            format!("LIST :{attempt}"),
+            format!("ISON :{attempt}"),
+            format!("USERHOST :{attempt}"),
+            format!("HELP :{attempt}"),
+            format!("PING :{attempt}"),
+            format!("PONG :{attempt}"),
+            format!("PASS :{attempt}"),
+            format!("CAP LS :{attempt}"),
+            format!("CAP REQ :{attempt}"),
+            format!("CAP {attempt}"),
+            format!("AUTHENTICATE :{attempt}"),
+            format!("CHATHISTORY LATEST #club :{attempt}"),
+            format!("CHATHISTORY :{attempt} #club * 1"),
+            format!("CHATHISTORY BEFORE :{attempt}"),
+            format!("REDACT #club :{attempt}"),
+            format!("REDACT :{attempt}"),
+            format!("{attempt} #club"),
+            format!("MODE :{attempt}"),
+            format!("MODE #club :{attempt}"),
+            format!("MODE #club +o :{attempt}"),
+            format!("MODE #club +v :{attempt}"),
+            format!("MODE #club +q :{attempt}"),
+            format!("MODE #club -q :{attempt}"),
+            format!("MODE #club +l :{attempt}"),
+            format!("KICK #club :{attempt}"),
+            format!("KICK :{attempt} bob"),
+            format!("INVITE :{attempt} #club"),
+            format!("TOPIC :{attempt} x"),
+            format!("PRIVMSG :{attempt} x"),
+            format!("NOTICE bob :{attempt}"),
+            format!("@label={attempt} PING x"),
+            format!("@+typing={attempt} TAGMSG #club"),
+            format!("@+draft/reply={attempt} PRIVMSG #club :answer"),
+            format!("@{attempt} PRIVMSG #club :tagged"),
         ] {
             ada.send(format!("{line}\r\n")).await;
         }

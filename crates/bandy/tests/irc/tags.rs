@@ -179,3 +179,101 @@ async fn who_is_logged_in_is_seen() {
     guest.say("PRIVMSG #lobby :hi").await;
     assert!(bob.hears("PRIVMSG #lobby :hi").await.tags().is_empty());
 }
+
+#[tokio::test]
+async fn what_was_said_is_taken_back() {
+    let stage = Stage::new();
+    let capabilities = "message-tags draft/message-redaction";
+    let echo = format!("{capabilities} echo-message");
+    let (mut ada, mut bob) = (
+        stage.with("ada", &echo).await,
+        stage.with("bob", capabilities).await,
+    );
+    let mut old = stage.with("old", "message-tags").await;
+    for person in [&mut ada, &mut bob, &mut old] {
+        person.joins("#club").await;
+    }
+    ada.rest().await;
+    bob.rest().await;
+    bob.say("PRIVMSG #club :hasty").await;
+    let id = ada.hears("PRIVMSG #club :hasty").await.tag("msgid");
+    old.hears("PRIVMSG #club :hasty").await;
+    // By who said it: who has echoes hears of it too, who does not know the word hears nothing.
+    bob.say(&format!("REDACT #club {id} :sorry")).await;
+    ada.hears(&format!(":bob!*@* REDACT #club {id}")).await;
+    bob.asks(
+        &format!("REDACT #club {id}"),
+        &format!("FAIL REDACT UNKNOWN_MSGID #club {id} :*"),
+    )
+    .await;
+    old.asks(&format!("REDACT #club {id}"), "421 old REDACT :*")
+        .await;
+    // By who moderates the room.
+    bob.say("PRIVMSG #club :rude").await;
+    let id = ada.hears("PRIVMSG #club :rude").await.tag("msgid");
+    old.hears("PRIVMSG #club :rude").await;
+    ada.asks(
+        &format!("REDACT #club {id}"),
+        &format!(":ada!*@* REDACT #club {id}"),
+    )
+    .await;
+    bob.hears(&format!(":ada!*@* REDACT #club {id}")).await;
+    // By nobody else.
+    ada.asks("PRIVMSG #club :mine", "PRIVMSG #club :mine").await;
+    let id = bob.hears("PRIVMSG #club :mine").await.tag("msgid");
+    old.hears("PRIVMSG #club :mine").await;
+    bob.asks(
+        &format!("REDACT #club {id}"),
+        &format!("FAIL REDACT REDACT_FORBIDDEN #club {id} :*"),
+    )
+    .await;
+    for (line, answer) in [
+        (
+            format!("REDACT #nowhere {id}"),
+            "UNKNOWN_MSGID #nowhere *".to_owned(),
+        ),
+        (
+            "REDACT #club 1-1@#club".to_owned(),
+            "UNKNOWN_MSGID #club *".to_owned(),
+        ),
+        (
+            "REDACT #club nonsense".to_owned(),
+            "UNKNOWN_MSGID #club nonsense *".to_owned(),
+        ),
+        (format!("REDACT #%% {id}"), "INVALID_TARGET *".to_owned()),
+        (
+            format!("REDACT nobody {}", id.replace("@club", "@@a+b")),
+            "INVALID_TARGET nobody *".to_owned(),
+        ),
+    ] {
+        bob.asks(&line, &format!("FAIL REDACT {answer}")).await;
+    }
+    bob.asks("REDACT #club", "461 bob REDACT :*").await;
+    bob.asks("REDACT", "461 bob REDACT :*").await;
+    // Between two.
+    bob.say("PRIVMSG ada :psst").await;
+    let id = ada.hears("PRIVMSG ada :psst").await.tag("msgid");
+    bob.say(&format!("REDACT ada {id}")).await;
+    ada.hears(&format!(":bob!*@* REDACT ada {id}")).await;
+    old.hears_nothing().await;
+    // And in history it is not there any more.
+    ada.wants("batch draft/chathistory").await;
+    let history = ada.ask("CHATHISTORY LATEST #club * 50").await;
+    assert!(history.iter().any(|heard| heard.line().contains(":mine")));
+    assert!(!history.iter().any(|heard| heard.line().contains(":rude")));
+}
+
+/// Who somebody is does not change while they are connected: who logs in comes anew, and is told of so.
+#[tokio::test]
+async fn there_is_no_account_that_changes_unheard() {
+    let stage = Stage::new();
+    stage.user("ada", "correct horse").await;
+    let mut bob = stage.with("bob", "account-notify extended-join sasl").await;
+    bob.joins("#lobby").await;
+    let mut ada = stage.login("ada", "sasl").await;
+    ada.joins("#lobby").await;
+    bob.hears(":ada!*@* JOIN #lobby ada :ada").await;
+    ada.asks("AUTHENTICATE PLAIN", "907 ada :*").await;
+    bob.asks("AUTHENTICATE PLAIN", "907 bob :*").await;
+    ada.hears_nothing().await;
+}

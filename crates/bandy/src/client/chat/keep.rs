@@ -9,7 +9,7 @@ use super::{Asked, Heard, Options, Who, over, wrong};
 use crate::error::{Error, Kind, Result, Side};
 use crate::net::{Conn, Dialer, Message, Phases};
 use crate::services::chat::json::wire::{
-    Ask, At, Came, FromServer, Good, Happening, Live, Logged, Request, To, Wrong,
+    Ask, At, Came, FromServer, Good, Happening, Is, Live, Logged, Request, Somebody, To, Wrong,
 };
 
 /// What happens live while rooms are being resumed: more, and it begins anew.
@@ -37,6 +37,14 @@ struct Keeper {
     heard: mpsc::Sender<Heard>,
     /// The last entry that was heard, in each room that one is in; `None` where nothing was.
     rooms: BTreeMap<String, Option<At>>,
+    /// The last entry that was heard, in each conversation of two.
+    direct: BTreeMap<String, At>,
+    /// Whether it is known which conversations there were before this one came.
+    has_looked: bool,
+    /// Who one is.
+    you: Option<String>,
+    /// What a guest comes back with.
+    guest: Option<String>,
     /// Sent, and not answered.
     waiting: HashMap<u64, (Ask, Answered)>,
     /// To be sent again, in their order.
@@ -62,6 +70,10 @@ pub(super) async fn keep(
         asked,
         heard,
         rooms,
+        direct: BTreeMap::new(),
+        has_looked: false,
+        you: None,
+        guest: None,
         waiting: HashMap::new(),
         again: VecDeque::new(),
         count: 0,
@@ -115,6 +127,7 @@ impl Keeper {
         for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
             self.resume(&mut conn, room, &mut held).await?;
         }
+        self.resume_direct(&mut conn, &mut held).await?;
         for happening in held {
             if !self.hear(happening).await {
                 return Ok(());
@@ -146,10 +159,15 @@ impl Keeper {
             user,
             password,
             token,
+            guest: self.guest.clone(),
         };
         match self.ask_now(conn, ask, held).await? {
-            Ok(Good::Entered { you, .. }) => {
-                // A guest who comes back wants to be called as before.
+            Ok(Good::Entered { you, guest, .. }) => {
+                // A guest who comes back is the same one: what they said under a nonce is known, to whomever it was.
+                // One who was not there before has no conversations.
+                self.has_looked |= guest.is_some() && self.guest.is_none();
+                self.guest = guest;
+                self.you = Some(you.id.clone());
                 let _ = self.heard.send(Heard::Connected(you)).await;
                 Ok(())
             }
@@ -237,6 +255,75 @@ impl Keeper {
         Ok(())
     }
 
+    /// Hears all that was missed in conversations of two, those too that were begun meanwhile. What was said in them
+    /// before the first connection is not heard.
+    async fn resume_direct(
+        &mut self,
+        conn: &mut Conn,
+        held: &mut VecDeque<Happening>,
+    ) -> std::result::Result<(), End> {
+        let answer = self.ask_now(conn, Ask::Unread, held).await?;
+        let Ok(Good::Unread { rooms }) = answer else {
+            return Err(protocol("the answer to what is unread is none").into());
+        };
+        for line in rooms.into_iter().filter(|line| line.room.starts_with('@')) {
+            let (epoch, room) = (line.epoch, line.room);
+            let seq = if self.has_looked { 0 } else { line.last };
+            let at = *self.direct.entry(room.clone()).or_insert(At { epoch, seq });
+            if at.epoch != epoch {
+                let _ = self.heard.send(Heard::Lost(room.clone())).await;
+                self.catch_up(conn, room, At { epoch, seq: 0 }, held)
+                    .await?;
+            } else if at.seq < line.last {
+                self.catch_up(conn, room, at, held).await?;
+            }
+        }
+        self.has_looked = true;
+        Ok(())
+    }
+
+    /// Hears a conversation of two from behind a place on.
+    async fn catch_up(
+        &mut self,
+        conn: &mut Conn,
+        room: String,
+        after: At,
+        held: &mut VecDeque<Happening>,
+    ) -> std::result::Result<(), End> {
+        let mut seq = after.seq;
+        loop {
+            let ask = Ask::History {
+                of: To::room(room.clone()),
+                before: None,
+                after: Some(seq),
+                around: None,
+                limit: Some(1000),
+            };
+            let Ok(Good::History {
+                entries,
+                lost,
+                more,
+                oldest,
+                ..
+            }) = self.ask_now(conn, ask, held).await?
+            else {
+                return Ok(());
+            };
+            if lost {
+                let _ = self.heard.send(Heard::Lost(room.clone())).await;
+            }
+            let last = entries.last().map(|entry| entry.at.seq);
+            for entry in entries {
+                self.hear(Happening::Logged(entry)).await;
+            }
+            match last {
+                Some(last) if more => seq = last,
+                None if lost && oldest > seq.saturating_add(1) => seq = oldest.saturating_sub(1),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Asks, and waits for the answer; what happens meanwhile is held.
     async fn ask_now(
         &mut self,
@@ -267,11 +354,23 @@ impl Keeper {
                     });
                 }
                 FromServer::Answer(_) => {}
-                FromServer::Happening(happening) if held.len() < HELD => held.push_back(*happening),
+                FromServer::Happening(happening) if held.len() < HELD => {
+                    self.note_direct(&happening);
+                    held.push_back(*happening);
+                }
                 FromServer::Happening(_) => {
                     return Err(protocol("too much happens to come in").into());
                 }
             }
+        }
+    }
+
+    /// A conversation that is held for later is heard from there on, also after another break.
+    fn note_direct(&mut self, happening: &Happening) {
+        if let Happening::Logged(Logged { room, at, .. }) = happening
+            && room.starts_with('@')
+        {
+            self.direct.entry(room.clone()).or_insert(before(at));
         }
     }
 
@@ -360,6 +459,12 @@ impl Keeper {
                         return true;
                     }
                     *last = Some(*at);
+                } else if room.starts_with('@') {
+                    let last = self.direct.entry(room.clone()).or_insert(before(at));
+                    if last.epoch == at.epoch && at.seq <= last.seq {
+                        return true;
+                    }
+                    *last = *at;
                 }
             }
             Happening::Live(Live::Hello { .. }) => return true,
@@ -369,6 +474,9 @@ impl Keeper {
             }) => {
                 self.rooms.remove(room);
             }
+            Happening::Live(Live::Parted { room, who, .. }) if self.is_you(who) => {
+                self.rooms.remove(room);
+            }
             Happening::Live(Live::Lost { room, through }) => {
                 if let Some(Some(last)) = self.rooms.get_mut(room) {
                     last.seq = last.seq.max(*through);
@@ -376,7 +484,18 @@ impl Keeper {
             }
             Happening::Live(_) => {}
         }
+        // Whoever was put out does not go in again by themselves.
+        if let Happening::Logged(Logged { room, what, .. }) = &happening
+            && let Is::Kicked { who, .. } = what
+            && self.is_you(who)
+        {
+            self.rooms.remove(room);
+        }
         self.heard.send(Heard::Happening(happening)).await.is_ok()
+    }
+
+    fn is_you(&self, who: &Somebody) -> bool {
+        self.you.as_ref() == Some(&who.id)
     }
 
     /// What was sent and not answered: what was said is said again, the rest is told.
@@ -402,6 +521,14 @@ impl Drop for Keeper {
         for (_, answer) in self.again.drain(..) {
             let _ = answer.send(Err(over()));
         }
+    }
+}
+
+/// The place before this one.
+fn before(at: &At) -> At {
+    At {
+        epoch: at.epoch,
+        seq: at.seq.saturating_sub(1),
     }
 }
 

@@ -390,10 +390,16 @@ fn any_server(first: usize) -> impl Strategy<Value = Server> {
                 };
                 text.parse().expect("an endpoint")
             };
+            let answers = Answers::Service(service.clone());
+            let model = match answers.is_chat() {
+                // A chat is not sequential.
+                true if model == Model::Sequential => Model::Threads,
+                _ => model,
+            };
             Server {
                 name: format!("{name}{first}"),
                 listen: schemes.enumerate().map(endpoint).collect(),
-                answers: Answers::Service(service),
+                answers,
                 model,
                 tls,
                 origins: origins.into_iter().map(str::to_owned).collect(),

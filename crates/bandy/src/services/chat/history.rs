@@ -1,12 +1,13 @@
 //! Looking back: history, search, how far somebody has read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::hub::Shared;
 use super::log;
 use super::model::{
     Answer, Command, Entry, Event, History, Known, Millis, Range, Refused, RoomName, SessionId,
-    Unread, What, text,
+    Target, Unread, What, text,
 };
 use crate::error::{Kind, Result};
 use crate::state::Store;
@@ -35,6 +36,13 @@ impl Shared {
             Ok(room) => room,
             Err(refused) => return Ok(Err(refused)),
         };
+        // Of conversations, only those that there are.
+        if let Target::Room(name) = target
+            && name.is_direct()
+            && self.store_of(name).last(&log::log(name)).await? == 0
+        {
+            return Ok(Err(Refused::NoSuchRoom(name.clone())));
+        }
         self.open_room(&room).await?;
         Ok(Ok(match command {
             Command::History { range, limit, .. } => {
@@ -127,7 +135,7 @@ impl Shared {
             end < through
         };
         Ok(History {
-            epoch: self.epoch().await?,
+            epoch: self.epoch_of(&room).await?,
             room,
             entries,
             oldest,
@@ -185,7 +193,7 @@ impl Shared {
             end = first;
         }
         Ok(History {
-            epoch: self.epoch().await?,
+            epoch: self.epoch_of(&room).await?,
             room,
             entries: found,
             oldest,
@@ -201,7 +209,7 @@ impl Shared {
             return Ok(Answer::Done);
         };
         if who.account().is_some() {
-            log::note_read(&*self.store, &who.person, &room, seq).await?;
+            log::note_read(&**self.store_of(&room), &who.person, &room, seq).await?;
         }
         self.with(|world| world.tell_own(session, Event::Read { room, seq }));
         Ok(Answer::Done)
@@ -211,13 +219,29 @@ impl Shared {
         let Some(who) = self.with(|world| world.who(session)) else {
             return Ok(Err(Refused::Over));
         };
-        if who.account().is_none() {
-            return Ok(Ok(Answer::Unread(Vec::new())));
+        let mut places: BTreeMap<RoomName, u64> = BTreeMap::new();
+        for store in self.stores() {
+            for room in log::conversations(&**store, &who.person, UNREAD_MAX).await? {
+                places.insert(room, 0);
+            }
+            for (room, read) in log::read_places(&**store, &who.person, UNREAD_MAX).await? {
+                places.insert(room, read);
+            }
         }
         let mut unread = Vec::new();
-        for (room, read) in log::read_places(&*self.store, &who.person, UNREAD_MAX).await? {
+        for (room, read) in places {
             let last = self.store_of(&room).last(&log::log(&room)).await?;
-            unread.push(Unread { room, read, last });
+            let nick = room.people().and_then(|(one, other)| {
+                let other = if one == who.person { other } else { one };
+                self.with(|world| world.nick_of(&other).map(str::to_owned))
+            });
+            unread.push(Unread {
+                epoch: self.epoch_of(&room).await?,
+                nick,
+                room,
+                read,
+                last,
+            });
         }
         Ok(Ok(Answer::Unread(unread)))
     }

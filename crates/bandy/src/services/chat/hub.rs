@@ -14,14 +14,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use super::guests::Seal;
 use super::log;
 use super::model::{
-    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Refused, RoomName, RoomState,
-    SessionId, Step, Target, Whom, World,
+    Answer, Append, Arrival, Audience, Command, Id, Known, Millis, Opened, Refused, RoomName,
+    RoomState, SessionId, Step, Target, Whom, World,
 };
 use super::options::Options;
 use super::outbox::{Cut, Outbox, Told};
-use super::session::Session;
 use crate::accounts::Accounts;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::StoreLimits;
@@ -40,6 +40,9 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     /// Read when the first one comes.
     epoch: OnceCell<u64>,
+    seal: OnceCell<Seal>,
+    /// Which logs those are that nothing is kept of: of this run.
+    since: Millis,
     /// The thread that tails and appends run on; it ends when this is dropped.
     loop_: Handle,
     _end: oneshot::Sender<()>,
@@ -81,7 +84,8 @@ impl Hub {
     /// When the thread cannot be started.
     pub fn start(options: Options, store: Arc<dyn Store>, accounts: Accounts) -> Result<Hub> {
         let (handle, end) = start_loop()?;
-        let world = World::new(options.rules.clone(), now());
+        let since = now();
+        let world = World::new(options.rules.clone(), since);
         Ok(Hub(Arc::new(Shared {
             store,
             fleeting: state::open_with(&Location::Memory, StoreLimits::default())?,
@@ -93,6 +97,8 @@ impl Hub {
                 tails: HashMap::default(),
             }),
             epoch: OnceCell::new(),
+            seal: OnceCell::new(),
+            since,
             loop_: handle,
             _end: end,
         })))
@@ -117,70 +123,20 @@ impl Hub {
     pub fn accounts(&self) -> &Accounts {
         &self.0.accounts
     }
+}
 
-    /// Lets somebody in. A guest whose nick is taken, reserved or none gets a free one that is like it.
-    ///
-    /// # Errors
-    /// The store's. Inside, why they may not come.
-    pub async fn open(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
-        let mut arrival = arrival;
-        self.0.begin().await?;
-        let wish = std::mem::take(&mut arrival.nick);
-        for try_ in 0..TRIES {
-            if arrival.account.is_none() {
-                let nick = self.0.lock().world.free_nick(&wish);
-                // A number may make an account's name of it.
-                if self.0.is_account(&nick).await? {
-                    if try_ + 1 == TRIES {
-                        return Ok(Err(Refused::NickReserved(nick)));
-                    }
-                    arrival.nick = self
-                        .0
-                        .lock()
-                        .world
-                        .free_nick(&format!("guest-{}", now() % 100_000));
-                } else {
-                    arrival.nick = nick;
-                }
-            }
-            match self.open_now(arrival.clone()) {
-                // Somebody was quicker.
-                Err(Refused::NickTaken(_)) => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(Err(Refused::NickTaken(wish)))
-    }
-
-    /// As [`Hub::open`], with the nick as it is or not at all.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn open_as(&self, arrival: Arrival) -> Result<Result<Session, Refused>> {
-        self.0.begin().await?;
-        if arrival.account.is_none() && self.0.is_account(&arrival.nick).await? {
-            return Ok(Err(Refused::NickReserved(arrival.nick)));
-        }
-        Ok(self.open_now(arrival))
-    }
-
-    fn open_now(&self, arrival: Arrival) -> Result<Session, Refused> {
-        let outbox = Arc::new(Outbox::new(self.0.options.outbox));
-        let mut inner = self.0.lock();
+impl Shared {
+    /// Somebody is here from now on, and hears what happens by this queue.
+    pub(super) fn admit(&self, arrival: Arrival, outbox: &Arc<Outbox>) -> Result<Opened, Refused> {
+        let mut inner = self.lock();
         let opened = inner.world.open(now(), arrival)?;
         inner.outboxes.insert(opened.session, outbox.clone());
         inner.tell();
-        drop(inner);
-        Ok(Session::new(self.clone(), opened, outbox))
+        Ok(opened)
     }
-}
 
-/// How often a guest's nick is looked for.
-const TRIES: usize = 20;
-
-impl Shared {
     /// Before anybody is let in: what the store knows.
-    async fn begin(&self) -> Result<u64> {
+    pub(super) async fn begin(&self) -> Result<u64> {
         let begin = async || {
             let epoch = log::epoch(&*self.store, now()).await?;
             let mut rooms = log::rooms(&self.store).await?;
@@ -274,7 +230,12 @@ impl Shared {
                 Err(refused) => return Ok(Err(refused)),
                 Ok(Step::Done(answer)) => return Ok(Ok(answer)),
                 Ok(Step::Append(append)) => {
-                    return self.append(append).await.map(|id| Ok(Answer::Logged(id)));
+                    let is_change = append.is_change();
+                    let id = self.append(append).await?;
+                    if is_change {
+                        self.holds(&id).await?;
+                    }
+                    return Ok(Ok(Answer::Logged(id)));
                 }
                 Ok(Step::First(append)) => {
                     let id = self.append(append).await?;
@@ -316,9 +277,14 @@ impl Shared {
     async fn append_now(self: &Arc<Self>, append: &Append) -> Result<Id> {
         let store = self.store_of(&append.room);
         let seq = store.commit(log::batch(append)?).await??.last();
-        let epoch = self.begin().await?;
+        let epoch = self.epoch_of(&append.room).await?;
         let kept = self.options.history.max(1);
-        if append.snapshot.is_some() && seq > kept {
+        let is_direct = append.room.is_direct();
+        if is_direct && seq == 1 {
+            log::note_conversation(&**store, &append.room).await?;
+        }
+        let is_time = append.snapshot.is_some() || is_direct && seq.is_multiple_of(TRIM_EVERY);
+        if is_time && seq > kept {
             log::trim(&**store, &append.room, seq - kept).await?;
         }
         Ok(Id {
@@ -333,7 +299,7 @@ impl Shared {
         if self.lock().world.is_loaded(name) {
             return Ok(());
         }
-        let epoch = self.begin().await?;
+        let epoch = self.epoch_of(name).await?;
         let store = self.store_of(name);
         let (state, nonces) = log::load(&**store, name, epoch).await?;
         let seq = state.seq;
@@ -354,16 +320,37 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until the world has this entry of a room, or the room is not open any more.
-    async fn reached(&self, room: &RoomName, seq: u64) {
+    /// Waits until a change that is in its room's log holds here. Whoever is told that somebody is muted may rely on
+    /// that: nothing that they say from then on is taken.
+    async fn holds(self: &Arc<Self>, id: &Id) -> Result<()> {
+        let reached = async {
+            loop {
+                self.open_room(&id.room).await?;
+                if self.reached(&id.room, id.seq).await {
+                    break;
+                }
+            }
+            // Whoever asked may have been the last one in it, and be gone.
+            self.lock().unload(&id.room);
+            Ok(())
+        };
+        tokio::time::timeout(HOLDS, reached).await.map_err(|_| {
+            let act = format!("reading back what was changed in the room {}", id.room);
+            Error::new(Kind::TimedOut, Side::Local, act)
+                .because(format!("the store did not give it within {HOLDS:?}"))
+        })?
+    }
+
+    /// Waits until the world has this entry of a room; `false` where the room is not open any more.
+    async fn reached(&self, room: &RoomName, seq: u64) -> bool {
         let news = self
             .lock()
             .tails
             .get(room)
             .map(|following| following.news.subscribe());
-        if let Some(mut news) = news {
-            // An error is a room that was closed: asking again opens it.
-            let _ = news.wait_for(|reached| *reached >= seq).await;
+        match news {
+            Some(mut news) => news.wait_for(|reached| *reached >= seq).await.is_ok(),
+            None => false,
         }
     }
 
@@ -398,8 +385,22 @@ impl Shared {
         self.lock().world.place(room).map_or(0, |place| place.seq)
     }
 
-    pub(super) async fn epoch(&self) -> Result<u64> {
-        self.begin().await
+    /// Which of a room's logs there is. What is not kept begins anew with each run, and counts from one again.
+    pub(super) async fn epoch_of(&self, room: &RoomName) -> Result<u64> {
+        match room.is_fleeting() {
+            true => Ok(self.since),
+            false => self.begin().await,
+        }
+    }
+
+    pub(super) async fn seal(&self) -> Result<&Seal> {
+        let store = &*self.store;
+        self.seal.get_or_try_init(|| Seal::of(store)).await
+    }
+
+    /// Where conversations are, and how far they were read: what is kept, and what is not.
+    pub(super) fn stores(&self) -> [&Arc<dyn Store>; 2] {
+        [&self.store, &self.fleeting]
     }
 }
 
@@ -502,6 +503,10 @@ async fn follow(shared: Weak<Shared>, room: RoomName, mut tail: state::Tail) {
     }
 }
 
+/// The longest that a change may take from its room's log back to the world.
+const HOLDS: Duration = Duration::from_secs(30);
+/// A conversation of two is looked at after so many entries, whether some are too old.
+const TRIM_EVERY: u64 = 64;
 /// A store that fails is asked again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -6,6 +6,7 @@
 //! | `chat/room/ROOM` | the room folded from its log, from time to time |
 //! | `chat/change/ROOM/SEQ` | an entry as it is since it was edited or deleted |
 //! | `chat/read/PERSON/ROOM` | how far an account has read |
+//! | `chat/with/PERSON/ROOM` | that somebody is in this conversation of two |
 //! | `chat/epoch` | which run of logs these are |
 
 use std::sync::Arc;
@@ -39,6 +40,10 @@ fn change_key(room: &RoomName, seq: u64) -> String {
 
 fn reads(person: &Person) -> String {
     format!("chat/read/{person}/")
+}
+
+fn conversations_of(person: &Person) -> String {
+    format!("chat/with/{person}/")
 }
 
 fn read_key(person: &Person, room: &RoomName) -> String {
@@ -223,6 +228,40 @@ pub(super) async fn read_places(
         }
     }
     Ok(places)
+}
+
+/// Notes that a conversation of two has begun, for both of them.
+pub(super) async fn note_conversation(store: &dyn Store, room: &RoomName) -> Result<()> {
+    let Some((one, other)) = room.people() else {
+        return Ok(());
+    };
+    let key = |person: &Person| format!("{}{room}", conversations_of(person));
+    let batch = Batch::new()
+        .put(key(&one), Vec::new(), Expect::Anything)
+        .put(key(&other), Vec::new(), Expect::Anything);
+    store.commit(batch).await??;
+    Ok(())
+}
+
+/// The conversations of two that somebody is in.
+pub(super) async fn conversations(
+    store: &dyn Store,
+    person: &Person,
+    max: usize,
+) -> Result<Vec<RoomName>> {
+    let prefix = conversations_of(person);
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    while found.len() < max {
+        let page = store.list(&prefix, after.as_deref(), PAGE).await?;
+        let Some(end) = page.last() else { break };
+        after = Some(end.key.clone());
+        for record in page {
+            let room = record.key.get(prefix.len()..).unwrap_or_default();
+            found.push(RoomName::parse_log(room).ok_or_else(|| damaged(&record.key))?);
+        }
+    }
+    Ok(found)
 }
 
 /// All rooms that there are.

@@ -28,6 +28,8 @@
 //! entries of the log that name their `target`; what is read back later has the new text, or `Deleted`, in the target's
 //! place too. [`Event::Membership`](model::Event) says that another session of the same account joined or left a room.
 
+mod arriving;
+mod guests;
 pub mod history;
 mod http;
 pub mod hub;

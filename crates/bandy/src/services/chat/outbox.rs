@@ -69,6 +69,10 @@ pub enum Cut {
     Slow,
     /// The chat is over here.
     Over,
+    /// Something that it asked for failed on our side. It may come back, and resume.
+    Failed,
+    /// It gave no sign of life when it was asked for one. If there is somebody yet, they may come back, and resume.
+    Silent,
 }
 
 impl Cut {
@@ -77,6 +81,8 @@ impl Cut {
         match self {
             Cut::Over => 4000,
             Cut::Slow => 4001,
+            Cut::Failed => 4002,
+            Cut::Silent => 4003,
         }
     }
 
@@ -85,6 +91,8 @@ impl Cut {
         match self {
             Cut::Over => "the server ends: reconnect and resume",
             Cut::Slow => "too slow: reconnect and resume",
+            Cut::Failed => "something failed here: reconnect and resume",
+            Cut::Silent => "no sign of life: reconnect and resume",
         }
     }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::outbox::{Cut, Told};
 use super::session::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::net::{Conn, Messages, Tick};
 
 /// What is to be done, and takes a while.
@@ -67,8 +67,11 @@ pub trait Speech: Send {
     /// The session was cut: the last words, and the code.
     fn cut(&mut self, why: Cut, out: &mut Out) -> (u16, String);
 
-    /// Nothing came for a while, and this is the time to ask whether somebody is there.
-    fn ping(&mut self, _out: &mut Out) {}
+    /// Nothing came for a while, and this is the time to ask whether somebody is there. `false` where the protocol has
+    /// no such question; then silence is no reason to end it.
+    fn ping(&mut self, _out: &mut Out) -> bool {
+        false
+    }
 
     /// Takes the session out, to end it.
     fn end(&mut self);
@@ -88,19 +91,24 @@ pub async fn talk<S: Speech>(conn: Conn, mut speech: S, ping: Duration) -> Resul
         is_writing: false,
         doing: None,
         over: None,
+        failed: None,
         ping,
-        asked: Tick::after(ping),
+        look: Tick::after(ping),
+        moved: 0,
+        is_asked: false,
     };
     let next = speech.begin(&mut line.out);
     line.go_on(next);
     let over = std::future::poll_fn(|cx| line.poll(cx, &mut speech)).await;
     speech.end();
-    let Line { messages, .. } = line;
+    let Line {
+        messages, failed, ..
+    } = line;
     match over? {
         Some((code, reason)) => messages.into_conn().close_with(code, &reason).await,
         None => messages.close().await,
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 struct Line<T> {
@@ -111,8 +119,15 @@ struct Line<T> {
     doing: Option<Task<T>>,
     /// It is to end, once all is written.
     over: Option<(u16, String)>,
+    /// Why, where it was on our side.
+    failed: Option<Error>,
     ping: Duration,
-    asked: Tick,
+    /// When it is looked whether somebody is there.
+    look: Tick,
+    /// What had gone either way at the last look.
+    moved: u64,
+    /// They were asked, and nothing has come since.
+    is_asked: bool,
 }
 
 impl<T> Line<T> {
@@ -173,8 +188,17 @@ impl<T> Line<T> {
                 match task.as_mut().poll(cx) {
                     Poll::Ready(done) => {
                         self.doing = None;
-                        let next = speech.done(done?, &mut self.out);
-                        self.go_on(next);
+                        match done {
+                            Ok(done) => {
+                                let next = speech.done(done, &mut self.out);
+                                self.go_on(next);
+                            }
+                            // Whoever asked is told, and this end's log once they are gone.
+                            Err(e) => {
+                                self.over = Some(speech.cut(Cut::Failed, &mut self.out));
+                                self.failed = Some(e);
+                            }
+                        }
                         continue;
                     }
                     Poll::Pending => return Poll::Pending,
@@ -182,7 +206,8 @@ impl<T> Line<T> {
             }
             match self.messages.poll_next(cx) {
                 Poll::Ready(Ok(Some(message))) => {
-                    self.asked = Tick::after(self.ping);
+                    self.look = Tick::after(self.ping);
+                    self.is_asked = false;
                     let next = speech.heard(message, &mut self.out);
                     self.go_on(next);
                 }
@@ -210,10 +235,25 @@ impl<T> Line<T> {
     }
 
     fn look_at_the_clock<S: Speech<Done = T>>(&mut self, speech: &mut S) {
-        if self.asked.is_past() {
-            self.asked = Tick::after(self.ping);
-            speech.ping(&mut self.out);
+        if self.look.is_past() && self.over.is_none() {
+            self.look = Tick::after(self.ping);
+            let meter = self.messages.conn().meter();
+            // What comes is a sign of life, an answer to a ping as well. While nothing is read, because something is
+            // being done or they do not take what is written, what they take is one.
+            let moved = match self.is_writing {
+                true => meter.read().wrapping_add(meter.written()),
+                false => meter.read(),
+            };
+            let is_there = moved != self.moved || self.doing.is_some();
+            self.moved = moved;
+            if is_there {
+                self.is_asked = false;
+            } else if self.is_asked {
+                self.over = Some(speech.cut(Cut::Silent, &mut self.out));
+            } else {
+                self.is_asked = speech.ping(&mut self.out);
+            }
         }
-        self.messages.conn().wake_at(Some(self.asked));
+        self.messages.conn().wake_at(Some(self.look));
     }
 }

@@ -31,6 +31,8 @@ pub enum Capability {
     InviteNotify,
     /// A label on a command comes back on its answer.
     LabeledResponse,
+    /// REDACT: a message is taken back.
+    MessageRedaction,
     /// Tags, and TAGMSG.
     MessageTags,
     /// All of a member's prefixes, not the highest only.
@@ -49,7 +51,7 @@ pub enum Capability {
 
 impl Capability {
     /// All of them, in the order of their names.
-    pub const ALL: [Capability; 18] = [
+    pub const ALL: [Capability; 19] = [
         Capability::AccountNotify,
         Capability::AccountTag,
         Capability::AwayNotify,
@@ -57,6 +59,7 @@ impl Capability {
         Capability::CapNotify,
         Capability::ChatHistory,
         Capability::EventPlayback,
+        Capability::MessageRedaction,
         Capability::EchoMessage,
         Capability::ExtendedJoin,
         Capability::InviteNotify,
@@ -84,6 +87,7 @@ impl Capability {
             Capability::ExtendedJoin => "extended-join",
             Capability::InviteNotify => "invite-notify",
             Capability::LabeledResponse => "labeled-response",
+            Capability::MessageRedaction => "draft/message-redaction",
             Capability::MessageTags => "message-tags",
             Capability::MultiPrefix => "multi-prefix",
             Capability::Sasl => "sasl",

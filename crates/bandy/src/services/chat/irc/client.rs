@@ -83,13 +83,11 @@ pub(super) async fn talk(mut client: Client, mut wire: Wire) -> Result<()> {
                 }
             }
         }
-        if let Some(failed) = client.failed.take() {
-            return Err(failed);
-        }
         if client.over.is_some() {
+            let failed = client.failed.take();
             drop(client);
             wire.close().await;
-            return Ok(());
+            return failed.map_or(Ok(()), Err);
         }
         let deadline = client.deadline();
         tokio::select! {
@@ -233,6 +231,7 @@ impl Client {
             "PRIVMSG" => self.privmsg(message).await,
             "NOTICE" => self.notice(message).await,
             "TAGMSG" => self.tagmsg(message).await,
+            "REDACT" => self.redact(message).await,
             "JOIN" => self.join(message).await,
             "PART" => self.part(message).await,
             "TOPIC" => self.topic(message).await,
@@ -324,6 +323,7 @@ impl Client {
                     "The server failed to do this",
                 );
                 self.failed.get_or_insert(failed);
+                self.leave("Something failed here; connect again");
                 Err(Refused::Over)
             }
         }

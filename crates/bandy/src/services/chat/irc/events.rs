@@ -73,7 +73,9 @@ impl Client {
 
     fn tell_logged(&mut self, told: &Told, id: &Id, entry: &Entry) {
         if self.is_own_echo(id, entry) {
-            let is_to_oneself = id.room.people().is_some_and(|(one, other)| one == other);
+            let is_said = matches!(entry.what, What::Said { .. });
+            let is_to_oneself =
+                is_said && id.room.people().is_some_and(|(one, other)| one == other);
             if self.out.has(Capability::EchoMessage) {
                 self.tell_entry(id, entry, None, false);
             }
@@ -258,7 +260,14 @@ impl Client {
                 let (letters, param) = setting_letters(setting);
                 return changed(self, &letters, param.as_deref());
             }
-            // Who is invited is told by an event of their own; a message that is gone has no word for it.
+            What::Deleted { target } if is_live && self.out.has(Capability::MessageRedaction) => {
+                let shown = self.target(room, &entry.by, None);
+                let gone = redacted(marks, *target);
+                self.out.line(marks, Some(&by), "REDACT", |line| {
+                    line.param(&shown).param(&gone).end()
+                });
+            }
+            // Who is invited is told by an event of their own; in history what is gone is not there.
             _ => return false,
         }
         true
@@ -421,6 +430,14 @@ fn reply(id: &Id, entry: &Entry) -> Vec<(String, String)> {
 /// Under which name a message is found again: its place, and the room, since places of two rooms may be the same.
 pub(super) fn msgid(id: &Id) -> String {
     format!("{id}@{}", id.room)
+}
+
+/// The name of a message that was taken back, by what the entry is called that says so: it is of the same log.
+fn redacted(marks: &Marks<'_>, target: u64) -> String {
+    let own = marks.msgid.as_deref().unwrap_or_default();
+    let (place, room) = own.split_once('@').unwrap_or_default();
+    let (epoch, _) = place.split_once('-').unwrap_or_default();
+    format!("{epoch}-{target}@{room}")
 }
 
 /// The place that a message's name means in this room; `None` for another room's.

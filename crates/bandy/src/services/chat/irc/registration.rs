@@ -262,6 +262,7 @@ impl Client {
         let arrival = Arrival {
             nick: mended(&nick).to_owned(),
             account: account.map(|user| user.name.clone()),
+            guest: None,
             is_admin: account.is_some_and(|user| user.roles.iter().any(has_power)),
             address: self.address,
         };

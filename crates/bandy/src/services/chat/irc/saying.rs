@@ -1,4 +1,4 @@
-//! What is said: PRIVMSG, NOTICE, TAGMSG.
+//! What is said, PRIVMSG, NOTICE, TAGMSG, and taken back, REDACT.
 
 use super::client::Client;
 use super::events::place;
@@ -6,7 +6,7 @@ use super::out::Marks;
 use super::refusal::{self, Act};
 use super::rooms::{sayable, split};
 use super::source::source;
-use crate::services::chat::model::{Answer, Command, Manner, RoomName, Target};
+use crate::services::chat::model::{Answer, Command, Manner, Place, Refused, RoomName, Target};
 use crate::wire::irc::capability::Capability;
 use crate::wire::irc::text::{Ctcp, ctcp, plain};
 use crate::wire::irc::{Message, names, numeric};
@@ -67,14 +67,7 @@ impl Client {
             return;
         };
         let is_room = matches!(to, Target::Room(_));
-        let place = match (&to, reply) {
-            (Target::Room(room), Some(id)) => place(id, room),
-            // The one who is meant is looked up later; a conversation's places are its own.
-            (Target::Nick(_), Some(id)) if id.contains("@@") => {
-                id.split_once('@').and_then(|(p, _)| p.parse().ok())
-            }
-            _ => None,
-        };
+        let place = reply.and_then(|msgid| place_in(&to, msgid));
         let say = Command::Say {
             to,
             text: text.to_owned(),
@@ -97,6 +90,43 @@ impl Client {
             Err(_) if is_silent => {}
             Err(why) => refusal::tell(&mut self.out, Act::Speak, "PRIVMSG", target, &why),
         }
+    }
+
+    /// REDACT (IRCv3 draft/message-redaction): takes back what was said. The reason is not kept.
+    pub(super) async fn redact(&mut self, message: &Message<'_>) {
+        if !self.out.has(Capability::MessageRedaction) {
+            return self.unknown(message.command);
+        }
+        let (Some(target), Some(msgid)) = (self.needs(message, 0), message.param(1)) else {
+            if message.param(0).is_some() {
+                self.needs(message, 1);
+            }
+            return;
+        };
+        let Some(at) = self.named(target, true) else {
+            return self.not_redacted("INVALID_TARGET", &[target], "There is no such target");
+        };
+        let Some(place) = place_in(&at, msgid) else {
+            let text = "There is no such message";
+            return self.not_redacted("UNKNOWN_MSGID", &[target, msgid], text);
+        };
+        let seq = place.seq;
+        match self.ask(Command::Delete { at, seq }).await {
+            Ok(Answer::Logged(id)) => self.said(id).await,
+            Ok(_) | Err(Refused::Over) => {}
+            Err(why @ Refused::NoSuchEntry(_)) => {
+                self.not_redacted("UNKNOWN_MSGID", &[target, msgid], &why.to_string());
+            }
+            Err(why @ Refused::NotYours(_)) => {
+                self.not_redacted("REDACT_FORBIDDEN", &[target, msgid], &why.to_string());
+            }
+            Err(why) => self.not_redacted("INVALID_TARGET", &[target], &why.to_string()),
+        }
+    }
+
+    fn not_redacted(&mut self, code: &str, context: &[&str], text: &str) {
+        let context: Vec<&str> = context.iter().map(|word| sayable(word)).collect();
+        self.out.fail("REDACT", code, &context, text);
     }
 
     /// A room or somebody, as a client names them.
@@ -153,6 +183,18 @@ impl Client {
                 Err(why) => refusal::tell(&mut self.out, Act::Speak, "TAGMSG", target, &why),
             }
         }
+    }
+}
+
+/// The place that a message's name means, where it is of the room or of a conversation.
+fn place_in(to: &Target, msgid: &str) -> Option<Place> {
+    match to {
+        Target::Room(room) => place(msgid, room),
+        // The one who is meant is looked up later; a conversation's places are its own.
+        Target::Nick(_) if msgid.contains("@@") => msgid
+            .split_once('@')
+            .and_then(|(place, _)| place.parse().ok()),
+        Target::Nick(_) => None,
     }
 }
 

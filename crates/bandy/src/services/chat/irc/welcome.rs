@@ -29,6 +29,7 @@ pub(super) fn offer() -> Offer {
         _ => "",
     };
     let offered = [
+        AccountNotify,
         AccountTag,
         AwayNotify,
         Batch,
@@ -38,6 +39,7 @@ pub(super) fn offer() -> Offer {
         EchoMessage,
         ExtendedJoin,
         LabeledResponse,
+        MessageRedaction,
         MessageTags,
         MultiPrefix,
         Sasl,
@@ -169,7 +171,7 @@ pub(super) fn info(out: &mut Out, since: OffsetDateTime) {
 
 /// HELP.
 pub(super) fn help(out: &mut Out, about: Option<&str>) {
-    const LINES: [&str; 9] = [
+    const LINES: [&str; 10] = [
         "JOIN #room [key]        go into a room; it is made if it is not there",
         "PRIVMSG #room :text     say something; also to a nick",
         "PART #room [:why]       leave a room",
@@ -179,6 +181,7 @@ pub(super) fn help(out: &mut Out, about: Option<&str>) {
         "MODE #room +o nick      make somebody a moderator; +v may speak where it is +m; +b bans, +q mutes",
         "MODE #room +imstkl      by invitation, moderated, not listed, topic by moderators, key, limit",
         "CHATHISTORY LATEST #room * 50",
+        "REDACT #room msgid      take back what was said (draft/message-redaction)",
     ];
     match about {
         None => {

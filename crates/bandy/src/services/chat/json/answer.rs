@@ -71,6 +71,9 @@ pub enum Good {
         you: Somebody,
         /// Rooms that one is in with other sessions.
         rooms: Vec<String>,
+        /// What a guest comes back with, to be the same one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<String>,
     },
     /// It is in the log, and durable.
     Logged {
@@ -274,6 +277,11 @@ pub struct RoomLine {
 pub struct UnreadLine {
     /// The room, or the conversation of two.
     pub room: String,
+    /// Which log.
+    pub epoch: u64,
+    /// In a conversation of two: what the other one is called, if they are here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
     /// Up to and with.
     pub read: u64,
     /// The last entry.

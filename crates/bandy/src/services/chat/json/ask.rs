@@ -195,7 +195,7 @@ fn command(ask: Ask) -> Result<Command, Wrong> {
                 _ => return Err(wrong("`around` stands alone")),
             };
             Command::History {
-                of: target(of)?,
+                of: source(of)?,
                 range,
                 limit: limit.unwrap_or(LIMIT),
             }
@@ -206,13 +206,13 @@ fn command(ask: Ask) -> Result<Command, Wrong> {
             before,
             limit,
         } => Command::Search {
-            of: target(of)?,
+            of: source(of)?,
             words,
             before,
             limit: limit.unwrap_or(LIMIT),
         },
         Ask::Read { of, seq } => Command::Read {
-            of: target(of)?,
+            of: source(of)?,
             seq,
         },
         Ask::Unread => Command::Unread,
@@ -229,6 +229,16 @@ fn target(to: To) -> Result<Target, Wrong> {
         (Some(room), None) => Ok(Target::Room(name(&room)?)),
         (None, Some(nick)) => Ok(Target::Nick(nick)),
         _ => Err(wrong("it is for a `room` or a `nick`: one of the two")),
+    }
+}
+
+/// What is read: also a conversation of two by the name of its log, whatever the other one is called now.
+fn source(of: To) -> Result<Target, Wrong> {
+    match (&of.room, &of.nick) {
+        (Some(room), None) if room.starts_with('@') => RoomName::parse_log(room)
+            .map(Target::Room)
+            .ok_or_else(|| wrong("there is no such conversation")),
+        _ => target(of),
     }
 }
 

@@ -9,8 +9,9 @@
 //! | 4000 | the server ends: come back and resume |
 //! | 4001 | too slow: come back and resume |
 //! | 4002 | something failed here: come back and resume |
+//! | 4003 | no sign of life, though asked for one with a ping: come back and resume |
 //! | 4500 | what was sent is no request, several times |
-//! | 4501 | nobody came in: wrong or missing login, several times |
+//! | 4501 | nobody came in: wrong or missing login, several times; or the handshake's may not come in |
 
 mod answer;
 mod ask;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 
 use self::wire::{Answer, Ask, Came, Good, Happening, Live, Request, Wrong};
 use super::hub::Hub;
-use super::model::{Arrival, Refused};
+use super::model::{Arrival, Refused, text};
 use super::outbox::{Cut, Form, Told};
 use super::session::Session;
 use super::talk::{self, Next, Out, Speech, Task};
@@ -39,6 +40,11 @@ pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Messages that are no requests, before whoever sends them is disconnected.
 const WRONG_MAX: u32 = 10;
+/// The longest reason why something is no request. Bytes.
+const REASON_MAX: usize = 400;
+/// Attempts to come in, or to do something without, before whoever makes them is disconnected. How many passwords may be
+/// tried is the accounts' to say.
+const OUTSIDE_MAX: u32 = 10;
 
 /// Talks with somebody until they go. `known` is who they proved to be with the handshake.
 ///
@@ -56,6 +62,7 @@ pub(super) async fn talk(conn: Conn, hub: Hub, known: Option<Arc<User>>) -> Resu
         known,
         session: None,
         wrong: 0,
+        outside: 0,
         asked: None,
     };
     talk::talk(conn, json, ping).await
@@ -67,13 +74,15 @@ struct Json {
     known: Option<Arc<User>>,
     session: Option<Session>,
     wrong: u32,
+    outside: u32,
     /// The number of the request that is being done.
     asked: Option<u64>,
 }
 
 /// What a task came to.
 enum Done {
-    Opened(std::result::Result<Session, Refused>),
+    /// Who came in, with what a guest comes back with.
+    Opened(std::result::Result<(Session, Option<String>), Refused>),
     Came(Came),
 }
 
@@ -103,14 +112,18 @@ impl Speech for Json {
                     user,
                     password,
                     token,
+                    guest,
                 },
                 None,
             ) => {
-                return self.enter(nick, user.zip(password), token);
+                return self.enter(nick, user.zip(password), token, guest);
             }
             (Ask::Ping, _) => self.came(Came::Ok(Box::new(Good::Done)), out),
             (Ask::Enter { .. }, Some(_)) => self.came(wrong("entered", "you are in already"), out),
-            (_, None) => self.came(wrong("enter_first", "send `enter` first"), out),
+            (_, None) => {
+                self.came(wrong("enter_first", "send `enter` first"), out);
+                return self.still_outside();
+            }
             (ask, Some(session)) => match ask::task(ask, session) {
                 Ok(task) => {
                     return Next::Do(Box::pin(async move { Ok(Done::Came(task.await?)) }));
@@ -126,7 +139,10 @@ impl Speech for Json {
             Done::Came(came) => self.came(came, out),
             Done::Opened(opened) => return self.opened(opened, out),
         }
-        Next::Read
+        match self.session {
+            Some(_) => Next::Read,
+            None => self.still_outside(),
+        }
     }
 
     fn told(&mut self, told: &Arc<Told>, out: &mut Out) {
@@ -141,8 +157,9 @@ impl Speech for Json {
         (why.code(), why.reason().to_owned())
     }
 
-    fn ping(&mut self, out: &mut Out) {
+    fn ping(&mut self, out: &mut Out) -> bool {
         out.push_back(ws::ping_frame());
+        true
     }
 
     fn end(&mut self) {
@@ -171,21 +188,19 @@ impl Json {
 
     fn open(&self, arrival: Arrival) -> Next<Done> {
         let hub = self.hub.clone();
-        Next::Do(Box::pin(async move {
-            Ok(Done::Opened(hub.open(arrival).await?))
-        }))
+        Next::Do(Box::pin(async move { open(&hub, arrival).await }))
     }
 
     fn opened(
         &mut self,
-        opened: std::result::Result<Session, Refused>,
+        opened: std::result::Result<(Session, Option<String>), Refused>,
         out: &mut Out,
     ) -> Next<Done> {
-        let session = match opened {
-            Ok(session) => session,
+        let (session, guest) = match opened {
+            Ok(opened) => opened,
             Err(refused) if self.asked.is_some() => {
                 self.came(Came::Error((&refused).into()), out);
-                return Next::Read;
+                return self.still_outside();
             }
             // By the handshake's cookie, which nobody asked for.
             Err(refused) => return Next::End(4501, refused.to_string()),
@@ -197,6 +212,7 @@ impl Json {
                 .iter()
                 .map(|room| room.as_str().to_owned())
                 .collect(),
+            guest,
         };
         self.session = Some(session);
         match self.asked {
@@ -211,6 +227,7 @@ impl Json {
         nick: Option<String>,
         login: Option<(String, String)>,
         token: Option<String>,
+        guest: Option<String>,
     ) -> Next<Done> {
         let (hub, address) = (self.hub.clone(), self.address);
         let task: Task<Done> = Box::pin(async move {
@@ -237,16 +254,29 @@ impl Json {
                     None => return Ok(Done::Came(wrong("wrong_login", "this session is over"))),
                 }
             } else {
-                let nick = nick.unwrap_or_default();
+                let guest = match guest {
+                    Some(token) => hub.guest(&token).await?,
+                    None => None,
+                };
                 Arrival {
-                    nick,
+                    nick: nick.unwrap_or_default(),
+                    guest,
                     address,
                     ..Arrival::default()
                 }
             };
-            Ok(Done::Opened(hub.open(arrival).await?))
+            open(&hub, arrival).await
         });
         Next::Do(task)
+    }
+
+    /// Somebody tried something, and is not in.
+    fn still_outside(&mut self) -> Next<Done> {
+        self.outside += 1;
+        match self.outside >= OUTSIDE_MAX {
+            true => Next::End(4501, "you did not come in".to_owned()),
+            false => Next::Read,
+        }
     }
 
     /// What came is none of ours: it is said, and if that goes on, it is over.
@@ -262,9 +292,22 @@ impl Json {
         }
         let numbered: Option<Numbered> = serde_json::from_slice(message).ok();
         self.asked = numbered.map(|numbered| numbered.reference);
-        self.came(wrong("no_request", &why.to_string()), out);
+        // It may quote what came.
+        let why = text::line(&why.to_string(), REASON_MAX);
+        self.came(wrong("no_request", &why), out);
         Next::Read
     }
+}
+
+/// Lets somebody in.
+async fn open(hub: &Hub, arrival: Arrival) -> Result<Done> {
+    Ok(Done::Opened(match hub.open(arrival).await? {
+        Ok(session) => {
+            let guest = hub.guest_token(&session.who().person).await?;
+            Ok((session, guest))
+        }
+        Err(refused) => Err(refused),
+    }))
 }
 
 /// A message as the bytes that go out.

@@ -81,6 +81,9 @@ pub enum Ask {
         /// The token of a session that was begun at `/login`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
+        /// What the server gave a guest, to be the same one again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<String>,
     },
     /// Go into a room and follow it.
     Join {

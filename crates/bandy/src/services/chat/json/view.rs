@@ -50,6 +50,8 @@ pub(super) fn good(answer: &Answer) -> Good {
         Answer::Unread(unread) => {
             let line = |unread: &crate::services::chat::model::Unread| UnreadLine {
                 room: unread.room.as_str().to_owned(),
+                epoch: unread.epoch,
+                nick: unread.nick.clone(),
                 read: unread.read,
                 last: unread.last,
             };

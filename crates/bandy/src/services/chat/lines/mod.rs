@@ -162,6 +162,9 @@ impl Speech for Lines {
     fn cut(&mut self, why: Cut, out: &mut Out) -> (u16, String) {
         let text = match why {
             Cut::Slow => "* you read too slowly, and are disconnected: come back when you can",
+            Cut::Failed => {
+                "! something failed here, and what you asked for may not be done: come back"
+            }
             _ => "* the chat is over; come back later",
         };
         out.push_back(show::line(text));

@@ -181,7 +181,7 @@ pub enum Command {
         /// The entry.
         seq: u64,
     },
-    /// How far one has read, and how much there is that one has not.
+    /// How far one has read, and how much there is that one has not; with all conversations of two that one is in.
     Unread,
 }
 
@@ -341,6 +341,10 @@ pub struct RoomLine {
 pub struct Unread {
     /// The room, or the conversation of two.
     pub room: RoomName,
+    /// Which of its logs.
+    pub epoch: u64,
+    /// In a conversation of two: what the other one is called, if they are here.
+    pub nick: Option<String>,
     /// Up to and with.
     pub read: u64,
     /// The last entry.

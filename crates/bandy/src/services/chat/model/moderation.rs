@@ -255,8 +255,15 @@ impl World {
             if rules.iter().any(|rule| rule.mask == by_nick) {
                 return Ok(by_nick);
             }
+            // As it is listed: an address is no nick that somebody could have.
+            let by_address = nick.parse().ok().map(Mask::Address);
+            if let Some(by_address) = by_address
+                && rules.iter().any(|rule| rule.mask == by_address)
+            {
+                return Ok(by_address);
+            }
         }
-        Err(Refused::NoSuchNick(meant.to_string()))
+        Err(Refused::NoSuchNick(text::line(&meant.to_string(), 64)))
     }
 
     /// Nobody does this to whoever may as much as they do.

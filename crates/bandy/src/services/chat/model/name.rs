@@ -53,6 +53,16 @@ impl RoomName {
             .is_some_and(|(a, b)| a.is_guest() || b.is_guest())
     }
 
+    /// The name of a log as clients were told it: a room's, or that of a conversation of two.
+    pub fn parse_log(text: &str) -> Option<RoomName> {
+        let Some(people) = text.strip_prefix('@') else {
+            return RoomName::parse(text).ok();
+        };
+        let (one, other) = people.split_once('+')?;
+        let name = RoomName::direct(&Person::parse(one)?, &Person::parse(other)?);
+        (name.as_str() == text).then_some(name)
+    }
+
     /// As it is written, without a `#`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,6 +88,23 @@ impl Person {
     /// A guest; `epoch` tells those of one run of the server from another's.
     pub fn guest(epoch: u64, number: u64) -> Person {
         Person(format!("~{epoch:x}.{number}").into())
+    }
+
+    /// Somebody as clients were told who it is: exactly as it is written here.
+    pub fn parse(text: &str) -> Option<Person> {
+        let person = match text.strip_prefix('~') {
+            Some(guest) => {
+                let (epoch, number) = guest.split_once('.')?;
+                let epoch = u64::from_str_radix(epoch, 16).ok()?;
+                Person::guest(epoch, number.parse().ok()?)
+            }
+            None => {
+                rule::check(text).ok()?;
+                Person::account(text)
+            }
+        };
+        // One spelling, so that nothing has two names.
+        (person.as_str() == text).then_some(person)
     }
 
     /// All guests together.
@@ -145,5 +172,30 @@ mod tests {
         assert_eq!(name.people(), Some((ada.clone(), bob)));
         assert!(!name.is_fleeting());
         assert!(RoomName::direct(&ada, &Person::guest(1, 2)).is_fleeting());
+    }
+
+    #[test]
+    fn logs_are_named_in_one_way() {
+        let (ada, guest) = (Person::account("ada"), Person::guest(0x1f, 2));
+        let name = RoomName::direct(&ada, &guest);
+        assert_eq!(RoomName::parse_log(name.as_str()), Some(name));
+        assert_eq!(RoomName::parse_log("lobby"), RoomName::parse("lobby").ok());
+        for wrong in [
+            "@",
+            "@+",
+            "@ada",
+            "@ada+",
+            "@bob+ada",
+            "@Ada+bob",
+            "@ada+~",
+            "@ada+~1",
+            "@ada+~01.2",
+            "@ada+~1.2/x",
+            "@ada+b/c",
+            "@ada+bob+eve",
+            "a b",
+        ] {
+            assert_eq!(RoomName::parse_log(wrong), None, "{wrong}");
+        }
     }
 }

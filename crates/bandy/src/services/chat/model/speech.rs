@@ -207,6 +207,12 @@ impl World {
         to: &Target,
         known: &Known,
     ) -> Result<(RoomName, Author), Refused> {
+        // Something is said to somebody, and not into a log.
+        if let Target::Room(name) = to
+            && name.is_direct()
+        {
+            return Err(Refused::NoSuchRoom(name.clone()));
+        }
         let name = self.may_read(session, to, known)?;
         let user = self.user_of(session)?;
         if !name.is_direct() {

@@ -4,13 +4,14 @@ use super::command::{Command, PersonView, Refused, RoomLine, RoomView};
 use super::event::{Event, Place};
 use super::name::{RoomName, fold};
 use super::room::{Role, Rule};
+use super::text;
 use super::world::{Audience, Known, Listed, Room, SessionId, User, World};
 
 impl World {
     pub(super) fn whois(&self, session: SessionId, nick: &str) -> Result<PersonView, Refused> {
         let me = self.user_of(session)?;
         let user = self.users.get(&self.person(nick, &Known::default())?);
-        let user = user.ok_or_else(|| Refused::NoSuchNick(nick.to_owned()))?;
+        let user = user.ok_or_else(|| Refused::NoSuchNick(text::line(nick, 64)))?;
         let is_self = user.who.person == me.who.person;
         let may_know = |name: &&RoomName| {
             let is_hidden = self.rooms.get(*name).is_some_and(|room| room.state.hidden);

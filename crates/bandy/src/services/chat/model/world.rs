@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::command::{Answer, Command, Refused, Target};
-use super::event::{Author, Entry, Event, Millis, Place};
+use super::event::{Author, Entry, Event, Millis, Place, What};
 use super::name::{Person, RoomName, fold};
 use super::nonces::{self, Nonces};
 use super::rate::{Pace, Rate};
@@ -94,10 +94,12 @@ pub struct SessionId(pub u64);
 /// Somebody who comes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arrival {
-    /// What they want to be called. Of no matter for an account.
+    /// What they want to be called. Of no matter for an account, nor for a guest who is here yet.
     pub nick: String,
     /// The account, if they proved that it is theirs.
     pub account: Option<String>,
+    /// The guest that they were before, if they proved it.
+    pub guest: Option<Person>,
     /// Whether an operator gave the account power everywhere (its role `admin` or `moderator`).
     pub is_admin: bool,
     /// Where from.
@@ -110,6 +112,7 @@ impl Arrival {
         Arrival {
             nick: user.name.clone(),
             account: Some(user.name.clone()),
+            guest: None,
             is_admin: user.has("admin") || user.has("moderator"),
             address,
         }
@@ -158,12 +161,25 @@ pub struct Append {
     pub changes: Option<(u64, Entry)>,
 }
 
+impl Append {
+    /// Whether it changes what may be done in the room, and does not only add to what was said.
+    pub fn is_change(&self) -> bool {
+        let is_said = |entry: &Entry| {
+            matches!(
+                entry.what,
+                What::Said { .. } | What::Edited { .. } | What::Deleted { .. }
+            )
+        };
+        !self.entries.iter().all(is_said)
+    }
+}
+
 /// What is to be done about a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Nothing more: this is the answer.
     Done(Answer),
-    /// Append it; once it is durable its last entry's place is the answer.
+    /// Append it; once it is durable, and holds if it is a change, its last entry's place is the answer.
     Append(Append),
     /// Append it, wait until the world has it, then ask for the same again.
     First(Append),
@@ -277,8 +293,14 @@ impl World {
                 if !self.rules.guests {
                     return Err(Refused::NoGuests);
                 }
-                self.check_nick(&arrival.nick)?;
-                Person::guest(self.epoch, self.count)
+                let again = arrival.guest.filter(Person::is_guest);
+                let is_here = again
+                    .as_ref()
+                    .is_some_and(|guest| self.users.contains_key(guest));
+                if !is_here {
+                    self.check_nick(&arrival.nick)?;
+                }
+                again.unwrap_or_else(|| Person::guest(self.epoch, self.count))
             }
         };
         if let Some(user) = self.users.get_mut(&person) {
@@ -486,7 +508,7 @@ impl World {
         })
     }
 
-    /// The room that is meant: a room that one is in, or the conversation with somebody.
+    /// The room that is meant: a room that one is in, or the conversation with somebody, by their nick or by its own name.
     ///
     /// # Errors
     /// That one is not in it; that nobody is called so.
@@ -497,7 +519,13 @@ impl World {
         known: &Known,
     ) -> Result<RoomName, Refused> {
         match target {
-            Target::Room(name) if name.is_direct() => Err(Refused::NoSuchRoom(name.clone())),
+            Target::Room(name) if name.is_direct() => {
+                let me = &self.user_of(session)?.who.person;
+                match name.people() {
+                    Some((one, other)) if one == *me || other == *me => Ok(name.clone()),
+                    _ => Err(Refused::NoSuchRoom(name.clone())),
+                }
+            }
             Target::Room(name) => {
                 let user = self.user_of(session)?;
                 match user.rooms.contains(name) {

@@ -11,8 +11,9 @@
 //   chat.open();
 //
 // When the connection is lost it comes back by itself: it enters again, joins its rooms again behind the last entry that
-// it knows of each, and sends again what was not acknowledged, under the same nonce. So each entry is told once, in
-// order; where the server cannot give what was missed, `lost` says so.
+// it knows of each, takes up conversations of two in the same way, and sends again what was not acknowledged, under the
+// same nonce. So each entry is told once, in order; where the server cannot give what was missed, `lost` says so. A guest
+// who comes back is the same one: the server gave them a token for that, which is `guestToken`.
 //
 // Events, with their `detail`:
 //   state    {state, code, reason, wait}: "connecting", "hello" (somebody has to enter), "in", "waiting" (it will
@@ -64,6 +65,10 @@ export class ChatClient extends EventTarget {
   #waiting = new Map();
   /** Rooms that are followed, by name: {password, recent, epoch, last, early}. */
   #rooms = new Map();
+  /** The last entry that is known of each conversation of two, by the name of its log; null before the first look. */
+  #direct = null;
+  /** Entries of conversations that came while it was being looked what was missed in them. */
+  #early = null;
   /** What is to be said and was not acknowledged, in order. */
   #pending = [];
   #isFlushing = false;
@@ -84,6 +89,8 @@ export class ChatClient extends EventTarget {
     this.you = null;
     /** The server's first message. */
     this.hello = null;
+    /** What a guest comes back with. Kept by whoever wants to be the same guest in another client. */
+    this.guestToken = null;
   }
 
   /** Connects, and stays connected until `close`. `credentials` are what `enter` takes, where they are known. */
@@ -102,6 +109,8 @@ export class ChatClient extends EventTarget {
     clearTimeout(this.#timer);
     this.#credentials = null;
     this.#rooms.clear();
+    this.#direct = null;
+    this.guestToken = null;
     this.#refusePending(new Gone());
     this.#drop();
     this.you = null;
@@ -110,8 +119,15 @@ export class ChatClient extends EventTarget {
 
   /** Comes in: `{nick}` as a guest, `{user, password}`, or `{token}`. Not needed where the handshake's cookie does. */
   async enter(credentials) {
-    const entered = await this.request({ do: "enter", ...credentials });
+    const isGuest = !credentials.user && !credentials.token;
+    const guest = (isGuest && this.guestToken) || undefined;
+    // What is told before the answer is looked at belongs to what may have been missed.
+    this.#early = [];
+    const entered = await this.request({ do: "enter", guest, ...credentials });
     this.#credentials = credentials;
+    // One who was not there before has no conversations.
+    if (entered.guest && !guest) this.#direct ??= new Map();
+    this.guestToken = entered.guest ?? null;
     this.#in(entered.you);
     return entered;
   }
@@ -194,6 +210,7 @@ export class ChatClient extends EventTarget {
     this.#waiting.clear();
     for (const { reject } of waiting) reject(new Gone());
     for (const known of this.#rooms.values()) known.early = null;
+    this.#early = null;
   }
 
   #lost(socket, code, reason) {
@@ -235,7 +252,11 @@ export class ChatClient extends EventTarget {
     if ("seq" in message && "epoch" in message) return this.#logged(message);
     if (message.event === "lost") return this.#missing(message);
     if (message.event === "membership" && !message.member) this.#rooms.delete(message.room);
-    if (message.event === "renamed" && message.who.id === this.you?.id) this.you = { ...this.you, nick: message.nick };
+    if (message.event === "parted" && message.who.id === this.you?.id) this.#rooms.delete(message.room);
+    if (message.event === "renamed" && message.who.id === this.you?.id) {
+      this.you = { ...this.you, nick: message.nick };
+      if (this.#credentials?.nick) this.#credentials = { nick: message.nick };
+    }
     this.#tell("live", message);
   }
 
@@ -275,6 +296,7 @@ export class ChatClient extends EventTarget {
   async #in(you) {
     this.you = you;
     this.#attempt = 0;
+    this.#early ??= [];
     // First what was missed: what was appended, though its answer was lost, is in it.
     for (const [name, known] of [...this.#rooms]) {
       try {
@@ -285,8 +307,54 @@ export class ChatClient extends EventTarget {
         this.#tell("live", { event: "shut_out", room: name, reason: error.message });
       }
     }
+    try {
+      await this.#resumeDirect();
+    } catch (error) {
+      if (error instanceof Gone) return;
+      this.#releaseEarly();
+    }
     this.#tellState("in");
     this.#flush();
+  }
+
+  // Conversations of two.
+
+  /** What was missed in them, those too that were begun meanwhile. What was said before the first look is not told. */
+  async #resumeDirect() {
+    const { rooms } = await this.request({ do: "unread" });
+    const there = rooms.filter(({ room }) => room.startsWith("@"));
+    if (!this.#direct) {
+      const first = (room) => Math.min(...(this.#early ?? []).filter((entry) => entry.room === room).map(({ seq }) => seq - 1));
+      this.#direct = new Map(there.map(({ room, epoch, last }) => [room, { epoch, last: Math.min(last, first(room)) }]));
+    } else {
+      for (const { room, epoch, last } of there) await this.#catchUp(room, epoch, last);
+    }
+    this.#releaseEarly();
+  }
+
+  async #catchUp(room, epoch, last) {
+    const known = this.#direct.get(room) ?? { epoch, last: 0 };
+    if (known.epoch !== epoch) {
+      this.#tell("lost", { room, through: 0, epoch });
+      Object.assign(known, { epoch, last: 0 });
+    }
+    this.#direct.set(room, known);
+    let more = last > known.last;
+    while (more) {
+      const { entries, lost, oldest, ...next } = await this.request({ do: "history", room, after: known.last, limit: GAP });
+      if (lost) {
+        this.#tell("lost", { room, through: oldest - 1, epoch });
+        known.last = Math.max(known.last, oldest - 1);
+      }
+      for (const entry of entries) this.#take(known, entry);
+      more = (next.more && entries.length > 0) || (lost && entries.length === 0 && last > known.last);
+    }
+  }
+
+  #releaseEarly() {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const entry of early) this.#logged(entry);
   }
 
   // Rooms.
@@ -317,6 +385,8 @@ export class ChatClient extends EventTarget {
       this.#tell("joined", { room, history: resumed && !lost ? [] : missed, lost, resumed });
       if (resumed && !lost) for (const entry of missed) this.#take(known, entry);
       for (const entry of missed) this.#acknowledge(entry);
+      // Also where one was put out of it meanwhile: one is in it again.
+      this.#rooms.set(name, known);
       known.last = Math.max(known.last, room.from.seq);
     } catch (error) {
       known.early = null;
@@ -332,7 +402,13 @@ export class ChatClient extends EventTarget {
     const known = this.#rooms.get(entry.room);
     if (known?.early) return known.early.push(entry);
     if (known) return this.#take(known, entry);
-    // A conversation of two, or a room that another session of ours is in.
+    if (entry.room.startsWith("@")) {
+      if (this.#early) return this.#early.push(entry);
+      const place = this.#direct?.get(entry.room) ?? { epoch: entry.epoch, last: 0 };
+      this.#direct?.set(entry.room, place);
+      return this.#take(place, entry);
+    }
+    // A room that another session of ours is in.
     this.#acknowledge(entry);
     this.#tell("entry", entry);
   }
@@ -341,6 +417,8 @@ export class ChatClient extends EventTarget {
   #take(known, entry) {
     if (entry.epoch === known.epoch && entry.seq <= known.last) return;
     Object.assign(known, { epoch: entry.epoch, last: entry.seq });
+    // Whoever was put out does not go in again by themselves.
+    if (entry.event === "kicked" && entry.who.id === this.you?.id) this.#rooms.delete(entry.room);
     this.#acknowledge(entry);
     this.#tell("entry", entry);
   }

@@ -3,6 +3,7 @@
 import { chat, complain, current, join, leave, open, rooms, talkTo } from "./page.js";
 import { byId, kept, keep, longTime, make, nickSpan, show, unkeep } from "./parts.js";
 import { COMMANDS } from "./commands.js";
+import { named } from "./rooms.js";
 
 // Coming in.
 
@@ -80,6 +81,7 @@ async function post(path, body) {
 async function logOut() {
   await post("logout", {}).catch(() => {});
   unkeep("nick", sessionStorage);
+  unkeep("guest", sessionStorage);
   chat.close();
   location.reload();
 }
@@ -305,7 +307,7 @@ export async function whois(nick) {
 
 // What a room is like.
 
-export async function roomDialog(room) {
+export async function roomDialog(room, isAgain = false) {
   byId("room-wrong").textContent = "";
   try {
     room.know((await chat.request({ do: "look", room: room.key })).room);
@@ -313,7 +315,7 @@ export async function roomDialog(room) {
     return complain(error.message);
   }
   drawRoom(room);
-  if (!byId("room").open) byId("room").showModal();
+  if (!byId("room").open && !isAgain) byId("room").showModal();
 }
 
 function drawRoom(room) {
@@ -326,7 +328,8 @@ function drawRoom(room) {
   const act = async (request) => {
     try {
       await chat.request({ room: room.key, ...request });
-      await roomDialog(room);
+      // Whoever has closed it meanwhile has seen enough.
+      if (byId("room").open) await roomDialog(room, true);
     } catch (error) {
       byId("room-wrong").textContent = error.message;
     }
@@ -353,7 +356,7 @@ function drawRoom(room) {
         const button = make("button", "", "Undo");
         button.type = "button";
         button.addEventListener("click", () => act({ do: undo, nick: rule.who }));
-        return make("li", "", make("bdi", "", rule.who), make("small", "", ` by ${rule.by}${rule.until ? `, until ${longTime(rule.until)}` : ""}${rule.reason ? `: ${rule.reason}` : ""}`), button);
+        return make("li", "", Object.assign(make("bdi", "", named(rule.who)), { title: rule.who }), make("small", "", ` by ${rule.by}${rule.until ? `, until ${longTime(rule.until)}` : ""}${rule.reason ? `: ${rule.reason}` : ""}`), button);
       })));
     };
     rules("Banned", room.bans, "unban");

@@ -44,6 +44,7 @@ chat.addEventListener("state", async ({ detail }) => {
   document.body.dataset.state = state;
   if (state === "hello") {
     const nick = kept("nick", sessionStorage);
+    chat.guestToken ??= kept("guest", sessionStorage);
     if (nick && !reason && chat.hello.guests) {
       return chat.enter({ nick }).catch((error) => dialogs.enter(error.message));
     }
@@ -57,17 +58,16 @@ async function arrived() {
   showSelf();
   document.getElementById("enter").close();
   if (chat.you.guest) keep("nick", chat.you.nick, sessionStorage);
+  // With a reload a guest stays who they are.
+  if (chat.guestToken) keep("guest", chat.guestToken, sessionStorage);
   const again = wasIn;
   wasIn = true;
-  if (again) {
-    for (const room of rooms.values()) if (room.isDirect && room.isLoaded) await catchUp(room);
-    return;
-  }
+  if (again) return;
   const wanted = new Set([chat.hello.room ?? "lobby", ...JSON.parse(kept("rooms") ?? "[]")]);
   const asked = decodeURIComponent(location.hash.slice(1));
   if (asked && !asked.startsWith("@")) wanted.add(asked);
   for (const name of wanted) await join(name, { quietly: true });
-  if (!chat.you.guest) await unread();
+  await unread();
   const first = rooms.get(asked.toLowerCase()) ?? rooms.get(kept("room")) ?? [...rooms.values()][0];
   if (asked.startsWith("@")) talkTo(asked.slice(1));
   else if (first) open(first);
@@ -75,9 +75,13 @@ async function arrived() {
 
 async function unread() {
   const { rooms: places } = await chat.request({ do: "unread" });
-  for (const { room: log, read, last } of places) {
+  for (const { room: log, epoch, nick, read: told, last } of places) {
+    // How far a guest has read only their browser knows.
+    const read = Math.max(told, Number(kept(`read.${log}.${epoch}`) ?? 0));
     if (log.startsWith("@")) {
-      const other = log.slice(1).split("+").find((id) => id !== chat.you.id) ?? chat.you.id;
+      const other = nick ?? log.slice(1).split("+").find((id) => id !== chat.you.id) ?? chat.you.id;
+      // A guest who is gone cannot be asked for any more, nor answer.
+      if (other.startsWith("~")) continue;
       const room = direct(other);
       room.log = log;
       room.read = room.readFrom = read;
@@ -237,7 +241,7 @@ chat.addEventListener("live", ({ detail }) => {
   const room = rooms.get(detail.room) ?? [...rooms.values()].find((room) => room.log && room.log === detail.room);
   switch (event) {
     case "joined":
-      room?.members.set(who.id, { ...who, role: detail.role, away: false });
+      room?.came(who, detail.role);
       if (room && who.id !== chat.you?.id) note(room, [{ nick: who.nick }, " came in"]);
       break;
     case "parted":
@@ -666,7 +670,7 @@ function noteRead() {
   showLists();
   clearTimeout(readTimer);
   readTimer = setTimeout(() => {
-    keep(`read.${room.key}.${room.epoch}`, String(room.read));
+    keep(`read.${room.log ?? room.key}.${room.epoch}`, String(room.read));
     if (!chat.you?.guest && chat.state === "in") chat.request({ do: "read", ...room.to, seq: room.read }).catch(() => {});
   }, 500);
 }

@@ -4,6 +4,20 @@
 const KEPT = 1500;
 const KEPT_AFTER = 600;
 
+/** What people were called last, by their ids: of so many. */
+const NICKS = 2000;
+const nicks = new Map();
+
+function note(somebody) {
+  if (!somebody) return;
+  nicks.delete(somebody.id);
+  nicks.set(somebody.id, somebody.nick);
+  if (nicks.size > NICKS) nicks.delete(nicks.keys().next().value);
+}
+
+/** Whom a ban or a mute is about, as people know them: a guest's id says nothing to anybody. */
+export const named = (mask) => nicks.get(mask) ?? mask;
+
 /** A room, or a conversation of two; `key` is its name, or `@` and the nick in lower case. */
 export class Room {
   constructor(key, name) {
@@ -49,6 +63,8 @@ export class Room {
     this.epoch = entry.epoch;
     this.log = entry.room;
     if (this.entries.has(entry.seq)) return false;
+    note(entry.from);
+    note(entry.who);
     this.entries.set(entry.seq, entry);
     if (entry.seq > this.last) this.order.push(entry.seq);
     else this.order.splice(this.order.findIndex((seq) => seq > entry.seq), 0, entry.seq);
@@ -88,10 +104,17 @@ export class Room {
     this.role = room.role;
     this.isIn = room.member;
     this.members = new Map(room.members.map((member) => [member.id, member]));
+    room.members.forEach(note);
     const { invite_only, password, moderated, topic_locked, hidden, limit } = room;
     this.settings = { invite_only, password, moderated, topic_locked, hidden, limit };
     this.bans = room.bans ?? [];
     this.mutes = room.mutes ?? [];
+  }
+
+  /** Somebody came in. */
+  came(who, role) {
+    this.members.set(who.id, { ...who, role, away: false });
+    note(who);
   }
 
   /** Counts what is behind the last entry that was read. */
@@ -138,13 +161,13 @@ export function said(entry) {
     case "kicked":
       return [who, " put ", { nick: entry.who.nick }, ` out${because}`];
     case "banned":
-      return [who, ` banned ${entry.mask}${until}${because}`];
+      return [who, ` banned ${named(entry.mask)}${until}${because}`];
     case "unbanned":
-      return [who, ` lets ${entry.mask} in again`];
+      return [who, ` lets ${named(entry.mask)} in again`];
     case "muted":
-      return [who, ` muted ${entry.mask}${until}`];
+      return [who, ` muted ${named(entry.mask)}${until}`];
     case "unmuted":
-      return [who, ` lets ${entry.mask} speak again`];
+      return [who, ` lets ${named(entry.mask)} speak again`];
     case "invited":
       return [who, " invited ", { nick: entry.who.nick }];
     case "role":
