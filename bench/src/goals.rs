@@ -23,6 +23,7 @@ pub enum Unit {
     Ratio,
     Bytes,
     Mebibytes,
+    Milliseconds,
     /// The only one of which more is better.
     PerSecond,
 }
@@ -31,7 +32,7 @@ impl Unit {
     /// How what is measured should stand to the limit.
     pub fn relation(self) -> &'static str {
         match self {
-            Unit::Ratio | Unit::Bytes | Unit::Mebibytes => "<=",
+            Unit::Ratio | Unit::Bytes | Unit::Mebibytes | Unit::Milliseconds => "<=",
             Unit::PerSecond => ">",
         }
     }

@@ -133,6 +133,7 @@ pub fn goals(all: &[Goal]) -> String {
             Unit::Ratio => (2, "x"),
             Unit::Bytes => (0, " B"),
             Unit::Mebibytes => (1, " MiB"),
+            Unit::Milliseconds => (1, " ms"),
             Unit::PerSecond => (0, "/s"),
         };
         let measured = goal.measured.map_or("-".to_owned(), |measured| {
@@ -148,12 +149,12 @@ pub fn goals(all: &[Goal]) -> String {
     aligned(&["what", "goal", "measured", "verdict"], rows.collect())
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
 /// A Markdown table whose columns line up: the first to the left, numbers to the right.
-fn aligned(header: &[&str], rows: Vec<Vec<String>>) -> String {
+pub fn aligned(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let widths: Vec<usize> = (0..header.len())
         .map(|column| {
             rows.iter()
