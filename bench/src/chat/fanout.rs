@@ -13,9 +13,9 @@ use crate::sample::{Counting, Latencies, Sample, Window};
 use crate::stable::Stable;
 
 pub const MEMBERS: usize = 1_000;
-const SENDERS: usize = 4;
-/// Messages that are underway at any time, at the peak: what the senders do not wait for.
-pub const UNDERWAY: u64 = 64;
+/// Each of them has one message underway at the peak, and says the next when everybody has heard it.
+pub const SENDERS: usize = 16;
+const UNDERWAY: u64 = SENDERS as u64;
 
 /// One turn.
 #[derive(Clone, Debug, Serialize)]

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::appends::SENDERS;
-use super::fanout::{FanOut, MEMBERS, UNDERWAY};
+use super::fanout::{FanOut, MEMBERS, SENDERS as SPEAKERS};
 use super::idle::Idle;
 use super::subject::Subject;
 use super::{Chat, speech};
@@ -70,7 +70,7 @@ impl Found {
         if !self.fan_out.is_empty() {
             text += &format!(
                 "\n## Fan-out: one room, {MEMBERS} members, texts of {} bytes\n\n\
-                 The peak is with {UNDERWAY} messages underway; the 50th and 99th percentile are at half of each one's own peak.\n\n{}",
+                 At the peak {SPEAKERS} senders have a message underway each, and say the next when everybody has heard it; the 50th and 99th percentile are at half of each one's own peak.\n\n{}",
                 speech::TEXT,
                 self.fan_out_table()
             );
