@@ -14,12 +14,15 @@ use crate::stable::Stable;
 
 pub const MEMBERS: usize = 1_000;
 /// Each of them has one message underway at the peak, and says the next when everybody has heard it.
-pub const SENDERS: usize = 16;
-const UNDERWAY: u64 = SENDERS as u64;
+pub const SENDERS: usize = 64;
+/// So many messages are underway where few speak.
+pub const FEW: u64 = 4;
 
 /// One turn.
 #[derive(Clone, Debug, Serialize)]
 pub struct FanOut {
+    /// Where few speak.
+    pub few: Sample,
     /// At the peak. A delivery is what is counted; there are no latencies.
     pub peak: Sample,
     /// How much of its core the generator used at the peak: at 1 it is what was measured.
@@ -47,18 +50,24 @@ pub fn measure(
     let server = subject.start(stable)?;
     let speech = subject.speech();
     let mut crowd = Crowd::gather(speech, server.address, MEMBERS, SENDERS, interrupt)?;
-    crowd.speak(Pace::Underway(UNDERWAY), window.warm_up, interrupt)?;
-    let before = crowd.deliveries();
-    let (own, since) = (proc::own_cpu()?, Instant::now());
-    let counting = Counting::open(server.pid())?;
-    crowd.speak(Pace::Underway(UNDERWAY), window.count, interrupt)?;
-    let deliveries = crowd.deliveries() - before;
-    let peak = Sample {
-        p50_us: None,
-        p99_us: None,
-        ..counting.close(deliveries, 0, &mut Latencies::new())?
+    let mut underway = |count| -> Result<(Sample, f64)> {
+        let pace = Pace::Underway(count);
+        crowd.speak(pace, window.warm_up, interrupt)?;
+        let before = crowd.deliveries();
+        let (own, since) = (proc::own_cpu()?, Instant::now());
+        let counting = Counting::open(server.pid())?;
+        crowd.speak(pace, window.count, interrupt)?;
+        let deliveries = crowd.deliveries() - before;
+        let sample = Sample {
+            p50_us: None,
+            p99_us: None,
+            ..counting.close(deliveries, 0, &mut Latencies::new())?
+        };
+        let own = (proc::own_cpu()? - own).as_secs_f64();
+        Ok((sample, own / since.elapsed().as_secs_f64()))
     };
-    let generator = (proc::own_cpu()? - own).as_secs_f64() / since.elapsed().as_secs_f64();
+    let (few, _) = underway(FEW)?;
+    let (peak, generator) = underway(SENDERS as u64)?;
     crowd.settle(interrupt)?;
     let pace = Pace::PerSecond(peak.per_second / 2.0 / MEMBERS as f64);
     crowd.speak(pace, window.warm_up, interrupt)?;
@@ -69,6 +78,7 @@ pub fn measure(
     crowd.settle(interrupt)?;
     let half = counting.close(crowd.deliveries() - before, 0, &mut crowd.latencies())?;
     Ok(FanOut {
+        few,
         peak,
         generator,
         half,

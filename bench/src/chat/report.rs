@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::appends::SENDERS;
-use super::fanout::{FanOut, MEMBERS, SENDERS as SPEAKERS};
+use super::fanout::{FEW, FanOut, MEMBERS, SENDERS as SPEAKERS};
 use super::idle::Idle;
 use super::subject::Subject;
 use super::{Chat, speech};
@@ -70,7 +70,8 @@ impl Found {
         if !self.fan_out.is_empty() {
             text += &format!(
                 "\n## Fan-out: one room, {MEMBERS} members, texts of {} bytes\n\n\
-                 At the peak {SPEAKERS} senders have a message underway each, and say the next when everybody has heard it; the 50th and 99th percentile are at half of each one's own peak.\n\n{}",
+                 At the peak {SPEAKERS} senders have a message underway each, and say the next when everybody has heard it; few are \
+                 {FEW}; the 50th and 99th percentile are at half of each one's own peak.\n\n{}",
                 speech::TEXT,
                 self.fan_out_table()
             );
@@ -115,14 +116,16 @@ impl Found {
             "p50 ms",
             "p99 ms",
             "CPU ratio",
+            "few: CPU ns each",
+            "few: CPU ratio",
         ];
         let row = |(subject, turns): &(Subject, Vec<Option<FanOut>>)| {
             let of = |what: &dyn Fn(&FanOut) -> Option<f64>| {
                 median(turns.iter().flatten().filter_map(what))
             };
-            let ratio = match subject {
+            let ratio = |of: fn(&FanOut) -> &Sample| match subject {
                 Subject::Bandy => "1".to_owned(),
-                peer => number(self.ratio(Subject::Bandy, *peer), 2),
+                peer => number(self.ratio(Subject::Bandy, *peer, of), 2),
             };
             vec![
                 format!("{} ({})", subject.name(), subject.about()),
@@ -133,7 +136,9 @@ impl Found {
                 number(of(&|turn| Some(turn.generator)), 2),
                 number(of(&|turn| turn.half.p50_us.map(|us| us / 1e3)), 2),
                 number(of(&|turn| turn.p99_ms()), 2),
-                ratio,
+                ratio(|turn| &turn.peak),
+                number(of(&|turn| Some(turn.few.cpu_us * 1e3)), 0),
+                ratio(|turn| &turn.few),
             ]
         };
         aligned(&header, self.fan_out.iter().map(row).collect())
@@ -176,7 +181,7 @@ impl Found {
             ),
             limit: 1.0,
             unit: Unit::Ratio,
-            measured: self.ratio(ours, peer),
+            measured: self.ratio(ours, peer, |turn| &turn.peak),
         };
         let ours = self.turns(Subject::Bandy).unwrap_or_default();
         vec![
@@ -219,12 +224,12 @@ impl Found {
     }
 
     /// CPU for a delivery over a peer's, paired by round.
-    fn ratio(&self, ours: Subject, peer: Subject) -> Option<f64> {
+    fn ratio(&self, ours: Subject, peer: Subject, of: fn(&FanOut) -> &Sample) -> Option<f64> {
         let costs = |subject| -> Option<Vec<Option<f64>>> {
             let turns = self.turns(subject)?.iter();
             Some(
                 turns
-                    .map(|turn| turn.as_ref().map(|turn| turn.peak.cpu_us))
+                    .map(|turn| turn.as_ref().map(|turn| of(turn).cpu_us))
                     .collect(),
             )
         };
@@ -238,7 +243,7 @@ impl Found {
             .iter()
             .flat_map(|(_, turns)| turns.iter().flatten());
         let samples = fan_out
-            .flat_map(|turn| [&turn.peak, &turn.half])
+            .flat_map(|turn| [&turn.few, &turn.peak, &turn.half])
             .chain(self.appends.iter().flatten().map(|turn| &turn.sample));
         let others: Vec<f64> = samples.map(|sample: &Sample| sample.others).collect();
         let worst = others.iter().copied().fold(0.0, f64::max);

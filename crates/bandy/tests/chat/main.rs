@@ -5,6 +5,7 @@ mod injection;
 mod lines;
 mod page;
 mod slow;
+mod thousand;
 mod web_socket;
 
 use std::sync::Arc;
