@@ -125,7 +125,7 @@ fn probe(path: &Path, interrupt: &Interrupt) -> Result<f64> {
 }
 
 /// The transactions that SQLite has committed to the store's write-ahead log, modulo 2^32.
-fn commits(store: &Path) -> Option<u32> {
+pub fn commits(store: &Path) -> Option<u32> {
     let mut name = store.as_os_str().to_owned();
     name.push("-shm");
     parse_index(&fs::read(name).ok()?)

@@ -23,6 +23,7 @@ pub enum Unit {
     Ratio,
     Bytes,
     Mebibytes,
+    Milliseconds,
     /// Of these two more is better.
     PerSecond,
     RatioAtLeast,
@@ -32,7 +33,7 @@ impl Unit {
     /// How what is measured should stand to the limit.
     pub fn relation(self) -> &'static str {
         match self {
-            Unit::Ratio | Unit::Bytes | Unit::Mebibytes => "<=",
+            Unit::Ratio | Unit::Bytes | Unit::Mebibytes | Unit::Milliseconds => "<=",
             Unit::PerSecond => ">",
             Unit::RatioAtLeast => ">=",
         }
@@ -45,7 +46,9 @@ impl Goal {
             return "not measured";
         };
         let is_met = match self.unit {
-            Unit::Ratio | Unit::Bytes | Unit::Mebibytes => measured <= self.limit,
+            Unit::Ratio | Unit::Bytes | Unit::Mebibytes | Unit::Milliseconds => {
+                measured <= self.limit
+            }
             Unit::PerSecond => measured > self.limit,
             Unit::RatioAtLeast => measured >= self.limit,
         };

@@ -12,6 +12,7 @@ mod ask;
 mod axum_add;
 mod balance;
 mod bulk;
+mod chat;
 mod durable;
 mod generators;
 mod goals;
@@ -76,9 +77,11 @@ enum Mode {
     Balance,
     /// Streams through a balancer, beside HAProxy and nginx
     L4,
+    /// Chat: fan-out beside ngircd and Redis, durable messages, idle members
+    Chat,
     /// Load generators beside each other, on nginx
     Load,
-    /// All of them but the balancers
+    /// All of them but the balancers and chat
     All,
     /// A peer: this program started by itself
     #[value(hide = true)]
@@ -186,7 +189,8 @@ fn run(args: &Args) -> Result<bool> {
         return told(args, balance.run()?);
     }
     for name in &args.only {
-        if args.mode != Mode::L4 && !Server::ALL.iter().any(|server| server.name() == name) {
+        let has_own = matches!(args.mode, Mode::L4 | Mode::Chat);
+        if !has_own && !Server::ALL.iter().any(|server| server.name() == name) {
             bail!(
                 "--only {name}: there is no such subject; there are {}",
                 Server::ALL.map(Server::name).join(", ")
@@ -231,6 +235,23 @@ fn run(args: &Args) -> Result<bool> {
             interrupt: &bench.interrupt,
         };
         return told(args, l4.run()?);
+    }
+    if args.mode == Mode::Chat {
+        let chat = chat::Chat {
+            stable: &bench.stable,
+            rounds,
+            window: bench.window,
+            is_quick: args.quick,
+            connections: (files as usize).saturating_sub(200),
+            only: &args.only,
+            interrupt: &bench.interrupt,
+        };
+        let (text, is_whole) = chat.run()?;
+        println!("{text}");
+        if let Some(path) = &args.markdown {
+            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        return Ok(is_whole);
     }
     let versions = bench.stable.versions(
         !matches!(args.mode, Mode::Http | Mode::Load),

@@ -44,6 +44,7 @@ impl Running {
             Ready::SaysSo => self.address = self.read_ready_line()?,
             Ready::AcceptsAt(port) => {
                 self.address.set_port(port);
+                self.drop_what_it_prints();
                 self.wait_until_it_accepts()?;
             }
         }
@@ -73,6 +74,13 @@ impl Running {
             .recv_timeout(START_WAIT)
             .context("no ready line in time")??;
         parse_ready_line(&line).with_context(|| format!("understanding the ready line {line:?}"))
+    }
+
+    /// A program that logs there would wait for a reader once the pipe is full.
+    fn drop_what_it_prints(&mut self) {
+        if let Some(mut stdout) = self.child.stdout.take() {
+            thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        }
     }
 
     fn wait_until_it_accepts(&mut self) -> Result<()> {

@@ -133,6 +133,7 @@ pub fn goals(all: &[Goal]) -> String {
             Unit::Ratio | Unit::RatioAtLeast => (2, "x"),
             Unit::Bytes => (0, " B"),
             Unit::Mebibytes => (1, " MiB"),
+            Unit::Milliseconds => (1, " ms"),
             Unit::PerSecond => (0, "/s"),
         };
         let measured = goal.measured.map_or("-".to_owned(), |measured| {

@@ -443,6 +443,12 @@ pub(super) fn poll_write_some<W: AsyncWrite>(
     cx: &mut Context<'_>,
     pieces: &VecDeque<Bytes>,
 ) -> Poll<io::Result<usize>> {
+    if let (Some(one), 1) = (pieces.front(), pieces.len()) {
+        return match ready!(to.poll_write(cx, one))? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            n => Poll::Ready(Ok(n)),
+        };
+    }
     let empty = io::IoSlice::new(&[]);
     let mut slices = [empty; PIECES];
     let mut count = 0;

@@ -51,18 +51,56 @@ impl Tail {
                 self.seq = entry.seq;
                 return Ok(entry);
             }
-            // Before looking: what is appended while we look is news.
-            self.hint.mark_unchanged();
-            self.ahead = self
-                .store
-                .read(&self.log, self.seq, READ_AHEAD)
-                .await?
-                .into();
-            if self.ahead.is_empty() && self.hint.changed().await.is_err() {
-                let act = format!("following the log \"{}\"", printable(&self.log));
-                return Err(closed(act));
+            self.ahead = self.look().await?;
+            if self.ahead.is_empty() {
+                self.grown().await?;
             }
         }
+    }
+
+    /// The next entries, as many as are read at once; none where there are none yet. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Tail::next`].
+    pub async fn read(&mut self) -> Result<VecDeque<Entry>> {
+        let entries = match self.ahead.is_empty() {
+            true => self.look().await?,
+            false => std::mem::take(&mut self.ahead),
+        };
+        self.seq = entries.back().map_or(self.seq, |last| last.seq);
+        Ok(entries)
+    }
+
+    /// Waits until the store says that the log has grown since it was last looked at. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`Kind::Closed`](crate::error::Kind::Closed) when the store is closed.
+    pub async fn grown(&mut self) -> Result<()> {
+        self.hint.changed().await.map_err(|_| {
+            let act = format!("following the log \"{}\"", printable(&self.log));
+            closed(act)
+        })
+    }
+
+    /// Whether the store has said that there is more than was given out or passed over. Before the first entry was read
+    /// it may not have said so.
+    pub fn is_behind(&self) -> bool {
+        *self.hint.borrow() > self.seq
+    }
+
+    /// Goes on behind this entry: what is up to it is known already.
+    pub fn pass_over(&mut self, through: u64) {
+        if through > self.seq {
+            self.seq = through;
+            self.ahead.retain(|entry| entry.seq > through);
+        }
+    }
+
+    async fn look(&mut self) -> Result<VecDeque<Entry>> {
+        // Before looking: what is appended while we look is news.
+        self.hint.mark_unchanged();
+        let read = self.store.read(&self.log, self.seq, READ_AHEAD).await?;
+        Ok(read.into())
     }
 
     /// The last entry that was given out: a tail made with it goes on where this one is.

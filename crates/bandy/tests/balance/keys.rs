@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bandy::http::Http;
 use bandy::pool::strategy::{Choice, KeyOf};
 use bandy::services::greet::Greet;
 

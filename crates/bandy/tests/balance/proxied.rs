@@ -1,5 +1,6 @@
 //! Backends of requests that are told who came, by a PROXY header: a connection speaks for one client.
 
+use bandy::http::Http;
 use bandy::wire::proxy::{self, Told, Version};
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Backends that are asked over TLS: by which name, whom they are believed to be, and as whom the balancer appears.
 
 use bandy::http::client::Version;
-use bandy::http::{Body, Downstream, Request, Response};
+use bandy::http::{Body, Downstream, Http, Request, Response};
 use bandy::net::tls::{ClientAuth, ClientTls, ServerTls};
 use bandy::{Endpoint, Result, service_fn};
 

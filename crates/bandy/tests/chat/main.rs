@@ -10,6 +10,7 @@ mod lines;
 mod page;
 mod slow;
 mod store;
+mod thousand;
 mod web_socket;
 
 use std::sync::Arc;

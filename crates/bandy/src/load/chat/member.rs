@@ -94,6 +94,7 @@ async fn join(part: &Part) -> Result<(Conn, String, Ear), Failure> {
         user: None,
         password: None,
         token: None,
+        guest: None,
     };
     let nick = match ask(&mut conn, 1, enter).await? {
         Good::Entered { you, .. } => you.nick,

@@ -1,10 +1,7 @@
 //! Letting somebody in: as a guest with a nick that is free, as the guest that they were, or as their account.
 
-use std::sync::Arc;
-
 use super::hub::{Hub, now};
 use super::model::{Arrival, Person, Refused};
-use super::outbox::Outbox;
 use super::session::Session;
 use crate::error::Result;
 
@@ -75,8 +72,7 @@ impl Hub {
     }
 
     fn open_now(&self, arrival: Arrival) -> Result<Session, Refused> {
-        let outbox = Arc::new(Outbox::new(self.0.options.outbox));
-        let opened = self.0.admit(arrival, &outbox)?;
+        let (opened, outbox) = self.0.admit(arrival)?;
         Ok(Session::new(self.clone(), opened, outbox))
     }
 }

@@ -1,19 +1,20 @@
 //! The world, running: commands to logs, logs to sessions.
 //!
 //! What is said is appended to its room's log in the store, which acknowledges it once it is durable (many at once, by
-//! the store's group commit). Each room that is open here has one tail, on the hub's own thread; what it gives, the
-//! world takes in, and everybody who follows the room gets the same shared event into their outbox. So a session costs a
-//! queue of pointers, and a slow one is cut without anybody waiting for it.
+//! the store's group commit). Each room that is open here has one tail, on the hub's own thread ([`tails`](super::tails));
+//! what it gives, the world takes in, and everybody who follows the room gets the same shared events into their outbox. So
+//! a session costs a queue of pointers, and a slow one is cut without anybody waiting for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, OnceCell, oneshot};
+use tokio::task::JoinHandle;
 
+use super::bell::{Bell, Bells};
 use super::guests::Seal;
 use super::log;
 use super::model::{
@@ -21,11 +22,12 @@ use super::model::{
     RoomState, SessionId, Step, Target, Whom, World,
 };
 use super::options::Options;
-use super::outbox::{Cut, Outbox, Told};
+use super::outbox::{Outbox, RUN, Run, Told};
+use super::tails::{self, Following, Landed};
 use crate::accounts::Accounts;
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits::StoreLimits;
-use crate::state::{self, Location, Store, tail};
+use crate::state::{self, Location, Store};
 
 /// Where all sessions of one process meet. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -43,30 +45,21 @@ pub(super) struct Shared {
     seal: OnceCell<Seal>,
     /// Which logs those are that nothing is kept of: of this run.
     since: Millis,
+    /// Notified when something was appended here.
+    pub(super) landing: Arc<Notify>,
     /// The thread that tails and appends run on; it ends when this is dropped.
     loop_: Handle,
     _end: oneshot::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    world: World,
-    outboxes: HashMap<SessionId, Arc<Outbox>, RandomState>,
-    tails: HashMap<RoomName, Following, RandomState>,
-}
-
-/// A room's tail.
-#[derive(Debug)]
-struct Following {
-    task: AbortHandle,
-    /// Marked when the world has more of the room, and when an append came to nothing.
-    news: watch::Sender<u64>,
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+pub(super) struct Inner {
+    pub(super) world: World,
+    pub(super) outboxes: HashMap<SessionId, Arc<Outbox>, RandomState>,
+    pub(super) tails: HashMap<RoomName, Following, RandomState>,
+    /// Appended here, and not in the world yet.
+    pub(super) landed: Vec<Landed>,
+    bells: Bells,
 }
 
 impl std::fmt::Debug for Shared {
@@ -86,7 +79,8 @@ impl Hub {
         let (handle, end) = start_loop()?;
         let since = now();
         let world = World::new(options.rules.clone(), since);
-        Ok(Hub(Arc::new(Shared {
+        let landing = Arc::new(Notify::new());
+        let shared = Arc::new(Shared {
             store,
             fleeting: state::open_with(&Location::Memory, StoreLimits::default())?,
             accounts,
@@ -95,13 +89,18 @@ impl Hub {
                 world,
                 outboxes: HashMap::default(),
                 tails: HashMap::default(),
+                landed: Vec::new(),
+                bells: Bells::default(),
             }),
             epoch: OnceCell::new(),
             seal: OnceCell::new(),
             since,
+            landing: landing.clone(),
             loop_: handle,
             _end: end,
-        })))
+        });
+        shared.spawn(tails::land(Arc::downgrade(&shared), landing));
+        Ok(Hub(shared))
     }
 
     /// What it was told.
@@ -126,13 +125,15 @@ impl Hub {
 }
 
 impl Shared {
-    /// Somebody is here from now on, and hears what happens by this queue.
-    pub(super) fn admit(&self, arrival: Arrival, outbox: &Arc<Outbox>) -> Result<Opened, Refused> {
+    /// Somebody is here from now on, and hears what happens by the queue that is given back.
+    pub(super) fn admit(&self, arrival: Arrival) -> Result<(Opened, Arc<Outbox>), Refused> {
         let mut inner = self.lock();
+        let bell = inner.bells.here();
+        let outbox = Arc::new(Outbox::new(self.options.outbox, bell));
         let opened = inner.world.open(now(), arrival)?;
         inner.outboxes.insert(opened.session, outbox.clone());
         inner.tell();
-        Ok(opened)
+        Ok((opened, outbox))
     }
 
     /// Before anybody is let in: what the store knows.
@@ -156,7 +157,15 @@ impl Shared {
         self.epoch.get_or_try_init(begin).await.copied()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    /// Runs something on the chat's own thread.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.loop_.spawn(work)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -254,14 +263,12 @@ impl Shared {
     /// is done, or known not to be.
     async fn append(self: &Arc<Self>, append: Append) -> Result<Id> {
         let shared = self.clone();
-        let done = self.loop_.spawn(async move {
+        let done = self.spawn(async move {
+            shared.begins(&append);
             let logged = shared.append_now(&append).await;
-            if logged.is_err() {
-                let mut inner = shared.lock();
-                inner.world.failed(&append);
-                if let Some(following) = inner.tails.get(&append.room) {
-                    following.news.send_modify(|_| {});
-                }
+            match &logged {
+                Ok(id) => shared.lands(append, id.seq),
+                Err(_) => shared.fails(&append),
             }
             logged
         });
@@ -308,14 +315,7 @@ impl Shared {
             return Ok(());
         }
         inner.world.load(name.clone(), state, nonces);
-        let tail = tail(store.clone(), log::log(name), seq);
-        let task = self
-            .loop_
-            .spawn(follow(Arc::downgrade(self), name.clone(), tail));
-        let following = Following {
-            task: task.abort_handle(),
-            news: watch::Sender::new(seq),
-        };
+        let following = self.follow(name, seq);
         inner.tails.insert(name.clone(), following);
         Ok(())
     }
@@ -405,22 +405,28 @@ impl Shared {
 }
 
 impl Inner {
-    /// Brings what happened to whom it is for.
-    fn tell(&mut self) {
-        for effect in self.world.effects() {
-            let told = Arc::new(Told::new(effect.event));
+    /// Brings what happened to whom it is for. What happened in one room goes together, and each event loop is rung once.
+    pub(super) fn tell(&mut self) {
+        let mut effects = self.world.effects().into_iter().peekable();
+        let mut ring: Vec<Arc<Bell>> = Vec::new();
+        while let Some(effect) = effects.next() {
+            let mut told = vec![Arc::new(Told::new(effect.event))];
             let to = match &effect.to {
-                Audience::Room(room) => self.world.followers(room),
+                Audience::Room(room) => {
+                    while told.len() < RUN
+                        && let Some(next) = effects.next_if(|next| next.to == effect.to)
+                    {
+                        told.push(Arc::new(Told::new(next.event)));
+                    }
+                    self.world.followers(room)
+                }
                 Audience::Sessions(sessions) => sessions,
             };
-            for session in to {
-                if let Some(outbox) = self.outboxes.get(session)
-                    && let Some(waker) = outbox.push(&told)
-                {
-                    waker.wake();
-                }
-            }
+            let run = Arc::new(Run::new(told));
+            let outboxes = to.iter().filter_map(|session| self.outboxes.get(session));
+            ring.extend(outboxes.filter_map(|outbox| outbox.push(&run)).cloned());
         }
+        ring.iter().for_each(|bell| bell.ring());
     }
 
     /// After a command that may leave a room empty.
@@ -453,62 +459,10 @@ impl Inner {
     }
 }
 
-/// A room's one tail: whatever comes into its log goes into the world.
-async fn follow(shared: Weak<Shared>, room: RoomName, mut tail: state::Tail) {
-    loop {
-        let entry = tail.next().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let log = log::log(&room);
-        let seq = match entry {
-            Ok(stored) => {
-                match log::decode(&log, &stored.value) {
-                    Ok(entry) => shared.with(|world| world.logged(&room, stored.seq, entry)),
-                    Err(e) => {
-                        tracing::error!(room = %room, seq = stored.seq, "{e}");
-                        shared.with(|world| world.lost(&room, stored.seq));
-                    }
-                }
-                stored.seq
-            }
-            Err(e) if e.kind() == Kind::Gone => {
-                let store = shared.store_of(&room).clone();
-                let Ok(oldest) = store.oldest(&log).await else {
-                    continue;
-                };
-                let through = oldest.saturating_sub(1);
-                shared.with(|world| world.lost(&room, through));
-                tail = state::tail(store, log, through);
-                through
-            }
-            // The store is closed: the end of the server.
-            Err(e) if e.kind() == Kind::Closed => {
-                let inner = shared.lock();
-                inner
-                    .outboxes
-                    .values()
-                    .for_each(|outbox| outbox.cut(Cut::Over));
-                return;
-            }
-            Err(e) => {
-                tracing::error!(room = %room, hint = e.next_step(), "{e}");
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
-        };
-        if let Some(following) = shared.lock().tails.get(&room) {
-            following.news.send_replace(seq);
-        }
-    }
-}
-
 /// The longest that a change may take from its room's log back to the world.
 const HOLDS: Duration = Duration::from_secs(30);
 /// A conversation of two is looked at after so many entries, whether some are too old.
 const TRIM_EVERY: u64 = 64;
-/// A store that fails is asked again after this.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// The nick that a command names, and that may be an account's which is not here.
 fn names(command: &Command) -> Option<&str> {

@@ -17,8 +17,8 @@
 //!    room's is lost too.
 //! 4. Then a loop of its own task over three things: the connection's next line or message, when no command is being
 //!    done; the command's future, whose answer is written; and [`Session::poll_next`], of which all that there is is
-//!    taken, encoded with [`Told::encoded`](outbox::Told::encoded) (once for all who hear it) and written in one go. A
-//!    [`Cut`] says why the session ended from our side.
+//!    taken, encoded with [`Told::encoded`](outbox::Told::encoded) (once for all who hear it) and written in one go; or
+//!    [`Session::poll_run`], which gives what was told together as one. A [`Cut`] says why the session ended from our side.
 //! 5. A command is asked for one after the other, so that pacing ([`model::rate`]) slows down who floods.
 //!
 //! Every text in an event is clean ([`model::text`]): no control character but line feed and tab is in what was said, and
@@ -29,6 +29,7 @@
 //! place too. [`Event::Membership`](model::Event) says that another session of the same account joined or left a room.
 
 mod arriving;
+mod bell;
 mod guests;
 pub mod history;
 mod http;
@@ -43,11 +44,12 @@ pub mod outbox;
 mod page;
 mod service;
 pub mod session;
+mod tails;
 pub mod talk;
 
 pub use hub::Hub;
 pub use model::Command;
 pub use options::{LOBBY, Options};
-pub use outbox::{Cut, Form, Told};
+pub use outbox::{Cut, Form, Run, Told};
 pub use service::{Chat, Hubs};
 pub use session::Session;

@@ -1,4 +1,7 @@
 //! What waits to be told to one session: a bounded queue of shared events.
+//!
+//! Events that happened together and are for the same sessions wait as one [`Run`], and are encoded as one piece: what
+//! it costs to tell somebody something does not depend on how much it is.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -6,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::bell::Bell;
 use super::model::Event;
 
 /// An event as it is told: once made, shared by all that hear it, and encoded once for each form.
@@ -61,6 +65,40 @@ impl Told {
     }
 }
 
+/// Events that are told together, in their order; at least one.
+#[derive(Debug)]
+pub struct Run {
+    told: Vec<Arc<Told>>,
+    json: OnceLock<Bytes>,
+}
+
+impl Run {
+    pub(super) fn new(told: Vec<Arc<Told>>) -> Run {
+        Run {
+            told,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// Each of them.
+    pub fn told(&self) -> &[Arc<Told>] {
+        &self.told
+    }
+
+    /// All of them as frames of JSON, one behind the other, as [`Told::encoded`] gives each.
+    pub fn json(&self, encode: impl Fn(&Event) -> Bytes) -> Bytes {
+        let each = |told: &Arc<Told>| told.encoded(Form::Json, &encode);
+        let all = self.json.get_or_init(|| match self.told.as_slice() {
+            [one] => each(one),
+            several => several.iter().map(each).collect::<Vec<_>>().concat().into(),
+        });
+        all.clone()
+    }
+}
+
+/// The most events of one run.
+pub(super) const RUN: usize = 64;
+
 /// Why a session ended from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,11 +140,17 @@ impl Cut {
 pub(super) struct Outbox {
     max: usize,
     queue: Mutex<Queue>,
+    /// That of the session's event loop.
+    bell: Option<Arc<Bell>>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    told: VecDeque<Arc<Told>>,
+    runs: VecDeque<Arc<Run>>,
+    /// Events of the first run that were taken already.
+    taken: usize,
+    /// Events that wait.
+    count: usize,
     /// There while the session waits: so what comes while it works wakes nobody.
     waker: Option<Waker>,
     cut: Option<Cut>,
@@ -115,10 +159,11 @@ struct Queue {
 }
 
 impl Outbox {
-    pub(super) fn new(max: usize) -> Outbox {
+    pub(super) fn new(max: usize, bell: Option<Arc<Bell>>) -> Outbox {
         Outbox {
             max: max.max(1),
             queue: Mutex::default(),
+            bell,
         }
     }
 
@@ -126,22 +171,33 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event: who is to be woken. What does not fit cuts the session, which then hears nothing more.
-    pub(super) fn push(&self, told: &Arc<Told>) -> Option<Waker> {
+    /// Adds events, and has the session woken where it waits: what bell is to be rung for that. What does not fit cuts
+    /// the session, which then hears nothing more; one run always fits into an empty queue.
+    pub(super) fn push(&self, run: &Arc<Run>) -> Option<&Arc<Bell>> {
         let mut queue = self.lock();
         if queue.cut.is_some() {
             return None;
         }
-        if queue.told.len() >= self.max {
+        let count = queue.count.saturating_add(run.told.len());
+        if queue.count > 0 && count > self.max {
             queue.cut = Some(Cut::Slow);
-            queue.told = VecDeque::new();
+            queue.empty();
             if let Some(waker) = queue.cut_waker.take() {
                 waker.wake();
             }
         } else {
-            queue.told.push_back(told.clone());
+            queue.runs.push_back(run.clone());
+            queue.count = count;
         }
-        queue.waker.take()
+        let waker = queue.waker.take();
+        drop(queue);
+        match (&self.bell, waker?) {
+            (Some(bell), waker) => bell.add(waker).then_some(bell),
+            (None, waker) => {
+                waker.wake();
+                None
+            }
+        }
     }
 
     pub(super) fn cut(&self, why: Cut) {
@@ -165,22 +221,128 @@ impl Outbox {
         Poll::Pending
     }
 
+    /// The next event.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Told>, Cut>> {
         let mut queue = self.lock();
-        if let Some(told) = queue.told.pop_front() {
-            if queue.told.is_empty() && queue.told.capacity() > 64 {
-                // An idle session holds next to nothing.
-                queue.told = VecDeque::new();
+        match queue.next() {
+            Some(told) => Poll::Ready(Ok(told)),
+            None => queue.wait(cx).map(Err),
+        }
+    }
+
+    /// The next run, whole. What is left of one that was begun by [`Outbox::poll_next`] comes as one of its own.
+    pub(super) fn poll_run(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Run>, Cut>> {
+        let mut queue = self.lock();
+        if queue.taken > 0 {
+            let told = queue.next().into_iter().collect();
+            return Poll::Ready(Ok(Arc::new(Run::new(told))));
+        }
+        match queue.runs.pop_front() {
+            Some(run) => {
+                queue.count = queue.count.saturating_sub(run.told.len());
+                queue.shrink();
+                Poll::Ready(Ok(run))
             }
-            return Poll::Ready(Ok(told));
+            None => queue.wait(cx).map(Err),
         }
-        if let Some(cut) = queue.cut {
-            return Poll::Ready(Err(cut));
+    }
+}
+
+impl Queue {
+    fn next(&mut self) -> Option<Arc<Told>> {
+        let run = self.runs.front()?;
+        let told = run.told.get(self.taken).cloned();
+        self.taken += 1;
+        self.count = self.count.saturating_sub(1);
+        if self.taken >= run.told.len() {
+            self.taken = 0;
+            self.runs.pop_front();
+            self.shrink();
         }
-        match &mut queue.waker {
+        told
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        if let Some(cut) = self.cut {
+            return Poll::Ready(cut);
+        }
+        match &mut self.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             empty => *empty = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    fn empty(&mut self) {
+        self.runs = VecDeque::new();
+        (self.taken, self.count) = (0, 0);
+    }
+
+    /// An idle session holds next to nothing.
+    fn shrink(&mut self) {
+        if self.runs.is_empty() && self.runs.capacity() > 64 {
+            self.runs = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::chat::model::RoomName;
+
+    fn run(count: usize) -> Arc<Run> {
+        let room = RoomName::parse("a").expect("a room");
+        let told = |through: usize| {
+            let (room, through) = (room.clone(), through as u64);
+            Arc::new(Told::new(Event::Lost { room, through }))
+        };
+        Arc::new(Run::new((0..count).map(told).collect()))
+    }
+
+    fn next(outbox: &Outbox) -> Poll<Result<Arc<Told>, Cut>> {
+        outbox.poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn next_run(outbox: &Outbox) -> Poll<Result<usize, Cut>> {
+        let run = outbox.poll_run(&mut Context::from_waker(Waker::noop()));
+        run.map_ok(|run| run.told().len())
+    }
+
+    #[test]
+    fn a_run_is_taken_whole_or_one_by_one() {
+        let outbox = Outbox::new(10, None);
+        outbox.push(&run(2));
+        outbox.push(&run(3));
+        assert_eq!(next_run(&outbox), Poll::Ready(Ok(2)));
+        assert!(next(&outbox).is_ready());
+        assert_eq!(next_run(&outbox), Poll::Ready(Ok(1)));
+        assert!(next(&outbox).is_ready());
+        assert!(next(&outbox).is_pending() && next_run(&outbox).is_pending());
+    }
+
+    #[test]
+    fn the_bound_is_on_events() {
+        let outbox = Outbox::new(10, None);
+        outbox.push(&run(RUN));
+        assert_eq!(next_run(&outbox), Poll::Ready(Ok(RUN)), "alone it fits");
+        outbox.push(&run(6));
+        assert!(next(&outbox).is_ready());
+        outbox.push(&run(5));
+        assert_eq!(next_run(&outbox), Poll::Ready(Ok(1)), "one of the five");
+        outbox.push(&run(2));
+        assert_eq!(next_run(&outbox), Poll::Ready(Err(Cut::Slow)));
+    }
+
+    #[test]
+    fn a_run_is_encoded_once() {
+        let run = run(3);
+        let encode = |event: &Event| match event {
+            Event::Lost { through, .. } => through.to_string().into(),
+            _ => Bytes::new(),
+        };
+        let (first, second) = (run.json(encode), run.json(|_| Bytes::new()));
+        assert_eq!(first, "012");
+        assert_eq!(first.as_ptr(), second.as_ptr());
     }
 }

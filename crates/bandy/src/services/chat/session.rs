@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use super::hub::Hub;
 use super::model::{Answer, Author, Command, Opened, Refused, RoomName, SessionId};
-use super::outbox::{Cut, Outbox, Told};
+use super::outbox::{Cut, Outbox, Run, Told};
 use crate::error::Result;
 
 /// One connection's part in the chat. Dropping it ends it; with the last one somebody is gone.
@@ -93,6 +93,11 @@ impl Session {
     /// As [`Session::next`], for futures written by hand. Take all that there is before writing: it is one write then.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Told>, Cut>> {
         self.outbox.poll_next(cx)
+    }
+
+    /// As [`Session::poll_next`], for protocols whose form is the same for all: what was told together comes together.
+    pub fn poll_run(&self, cx: &mut Context<'_>) -> Poll<Result<Arc<Run>, Cut>> {
+        self.outbox.poll_run(cx)
     }
 
     /// Ready once the session is cut: for whoever writes, and takes nothing more until that is done.

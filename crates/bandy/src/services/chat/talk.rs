@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::outbox::{Cut, Told};
+use super::outbox::{Cut, Run, Told};
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::net::{Conn, Messages, Tick};
@@ -60,6 +60,13 @@ pub trait Speech: Send {
 
     /// Something happened.
     fn told(&mut self, told: &Arc<Told>, out: &mut Out);
+
+    /// Several things happened: one after the other, unless they can be said in one piece.
+    fn told_run(&mut self, run: &Run, out: &mut Out) {
+        for told in run.told() {
+            self.told(told, out);
+        }
+    }
 
     /// The session, once there is one.
     fn session(&self) -> Option<&Session>;
@@ -225,11 +232,11 @@ impl<T> Line<T> {
             let Some(session) = speech.session() else {
                 break;
             };
-            let Poll::Ready(Ok(told)) = session.poll_next(cx) else {
+            let Poll::Ready(Ok(run)) = session.poll_run(cx) else {
                 break;
             };
-            speech.told(&told, &mut self.out);
-            count += 1;
+            speech.told_run(&run, &mut self.out);
+            count += run.told().len();
         }
         count > 0
     }

@@ -171,8 +171,12 @@ pub struct Room {
     pub from: At,
     /// What it is about.
     pub topic: Option<TopicLine>,
-    /// Who is in it.
+    /// Who is in it. Whoever joins a room in which comings and goings are not told hears only of themselves and of those
+    /// with a role.
     pub members: Vec<Member>,
+    /// How many are in it.
+    #[serde(default)]
+    pub count: usize,
     /// One's own role.
     pub role: Option<Role>,
     /// Whether one is in it.

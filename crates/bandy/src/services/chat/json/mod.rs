@@ -28,7 +28,7 @@ use bytes::Bytes;
 use self::wire::{Answer, Ask, Came, Good, Happening, Live, Request, Wrong};
 use super::hub::Hub;
 use super::model::{Arrival, Refused, text};
-use super::outbox::{Cut, Form, Told};
+use super::outbox::{Cut, Form, Run, Told};
 use super::session::Session;
 use super::talk::{self, Next, Out, Speech, Task};
 use crate::accounts::{Admission, Credentials, User};
@@ -147,6 +147,10 @@ impl Speech for Json {
 
     fn told(&mut self, told: &Arc<Told>, out: &mut Out) {
         out.push_back(told.encoded(Form::Json, |event| frame(&Happening::from(event))));
+    }
+
+    fn told_run(&mut self, run: &Run, out: &mut Out) {
+        out.push_back(run.json(|event| frame(&Happening::from(event))));
     }
 
     fn session(&self) -> Option<&Session> {

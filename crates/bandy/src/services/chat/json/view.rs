@@ -77,6 +77,7 @@ pub(super) fn room(view: &RoomView) -> Room {
             at: topic.at,
         }),
         members: view.members.iter().map(Into::into).collect(),
+        count: view.count,
         role: view.role,
         member: view.is_member,
         invite_only: view.invite_only,

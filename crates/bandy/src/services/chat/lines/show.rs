@@ -139,15 +139,10 @@ pub(super) fn room(view: &RoomView) -> String {
     };
     const SHOWN: usize = 100;
     let mut names: Vec<String> = view.members.iter().take(SHOWN).map(name).collect();
-    if view.members.len() > SHOWN {
+    if view.count > names.len() {
         names.push("…".to_owned());
     }
-    let mut text = format!(
-        "[{}] {} here: {}",
-        view.name,
-        view.members.len(),
-        names.join(", ")
-    );
+    let mut text = format!("[{}] {} here: {}", view.name, view.count, names.join(", "));
     if let Some(topic) = &view.topic {
         let _ = write!(
             text,

@@ -267,8 +267,11 @@ pub struct RoomView {
     pub was_followed: bool,
     /// What it is about.
     pub topic: Option<Topic>,
-    /// Who is in it, by nick. Only for members and where the room is not hidden.
+    /// Who is in it, by nick. Whoever joins a room in which comings and goings are not told hears only of themselves and
+    /// of those with a role; all are told to whoever looks.
     pub members: Vec<MemberLine>,
+    /// How many are in it.
+    pub count: usize,
     /// One's own role.
     pub role: Option<Role>,
     /// Whether one is in it.

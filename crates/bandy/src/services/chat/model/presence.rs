@@ -118,7 +118,7 @@ impl World {
         }
         let user = self.user_of(session)?;
         let room = self.open_room(name)?;
-        let view = self.view(user, session, name, room);
+        let view = self.view_of_joined(user, session, name, room);
         self.follow(session, name);
         Ok(Step::Done(Answer::Joined(Box::new(view))))
     }
@@ -400,7 +400,12 @@ impl World {
         }
     }
 
-    pub(super) fn member_lines(&self, room: &Room) -> Vec<MemberLine> {
+    /// Those in a room of whom this holds, by nick.
+    pub(super) fn member_lines(
+        &self,
+        room: &Room,
+        holds: impl Fn(&Person) -> bool,
+    ) -> Vec<MemberLine> {
         let line = |person: &Person| {
             let user = self.users.get(person)?;
             Some(MemberLine {
@@ -409,15 +414,16 @@ impl World {
                 is_away: user.away.is_some(),
             })
         };
-        let mut lines: Vec<MemberLine> = room.members.iter().filter_map(line).collect();
-        lines.sort_by_key(|a| fold(&a.who.nick));
+        let members = room.members.iter().filter(|person| holds(person));
+        let mut lines: Vec<MemberLine> = members.filter_map(line).collect();
+        lines.sort_by_cached_key(|a| fold(&a.who.nick));
         lines
     }
 
     /// Everybody who is here.
     pub fn everybody(&self) -> Vec<Author> {
         let mut all: Vec<Author> = self.users.values().map(|user| user.who.clone()).collect();
-        all.sort_by_key(|a| fold(&a.nick));
+        all.sort_by_cached_key(|a| fold(&a.nick));
         all
     }
 }

@@ -1,8 +1,8 @@
 //! The world as somebody sees it.
 
-use super::command::{Command, PersonView, Refused, RoomLine, RoomView};
+use super::command::{Command, MemberLine, PersonView, Refused, RoomLine, RoomView};
 use super::event::{Event, Place};
-use super::name::{RoomName, fold};
+use super::name::{Person, RoomName, fold};
 use super::room::{Role, Rule};
 use super::text;
 use super::world::{Audience, Known, Listed, Room, SessionId, User, World};
@@ -63,16 +63,38 @@ impl World {
         if (room.state.hidden && !is_member && !user.is_admin) || !self.is_listed(name) {
             return Err(Refused::NoSuchRoom(name.clone()));
         }
-        Ok(self.view(user, session, name, room))
+        let members = self.member_lines(room, |_| true);
+        Ok(self.view(user, session, name, room, members))
     }
 
-    /// A room as somebody sees it.
-    pub(super) fn view(
+    /// A room as somebody sees it who comes in. All who are in a room of thousands are told to nobody who only comes: so
+    /// that its cost does not grow with each of them.
+    pub(super) fn view_of_joined(
         &self,
         user: &User,
         session: SessionId,
         name: &RoomName,
         room: &Room,
+    ) -> RoomView {
+        let members = match self.is_presence_told(name) {
+            true => self.member_lines(room, |_| true),
+            false => {
+                let is_known = |person: &Person| {
+                    *person == user.who.person || room.state.role(person).is_some()
+                };
+                self.member_lines(room, is_known)
+            }
+        };
+        self.view(user, session, name, room, members)
+    }
+
+    fn view(
+        &self,
+        user: &User,
+        session: SessionId,
+        name: &RoomName,
+        room: &Room,
+        members: Vec<MemberLine>,
     ) -> RoomView {
         let state = &room.state;
         let role = self.role(user, room);
@@ -90,7 +112,8 @@ impl World {
             },
             was_followed: room.followers.contains(&session),
             topic: state.topic.clone(),
-            members: self.member_lines(room),
+            members,
+            count: room.members.len(),
             role,
             is_member,
             invite_only: state.invite_only,

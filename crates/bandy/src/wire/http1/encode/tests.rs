@@ -1,4 +1,4 @@
-use http::{HeaderValue, Version};
+use http::{HeaderName, HeaderValue, Version};
 
 use super::*;
 use crate::wire::http1::{Asked, Bounds, parse_request, parse_response};
