@@ -63,13 +63,12 @@ impl Chat<'_> {
             })
             .collect();
         found.fan_out = subjects
-            .iter()
-            .map(|&subject| (subject, Vec::new()))
+            .into_iter()
+            .map(|subject| (subject, Vec::new()))
             .collect();
         for round in 1..=self.rounds {
-            for at in 0..subjects.len() {
-                let turn = self.fan_out(subjects[at], round, &mut found.failures)?;
-                found.fan_out[at].1.push(turn);
+            for (subject, turns) in &mut found.fan_out {
+                turns.push(self.fan_out(*subject, round, &mut found.failures)?);
             }
             if self.wants(APPENDS) {
                 let turn = self.appends(round, &mut found.failures)?;

@@ -5,14 +5,14 @@
 //! sockets is not in it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::local::{WAIT, open};
 use crate::machine::Interrupt;
 use crate::pattern::Pattern;
 use crate::proc;
@@ -20,13 +20,10 @@ use crate::running::Running;
 use crate::{ask, http};
 
 const MESSAGE: usize = 64;
-/// Source addresses are changed after so many, for one address has some 28,000 ports to lend and other connections hold some.
-const PER_SOURCE: usize = 5_000;
 /// Fewer than any server's listen backlog here, so that no connection waits for a repeated SYN.
 const STEP: usize = 250;
 /// Files of its own that a server may have closed meanwhile: a connection to a backend that nobody needed.
 const OTHERS: u64 = 10;
-const WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Idle {
@@ -98,24 +95,6 @@ pub fn measure(
         opened: each(opened_bytes),
         answered: each(answered_bytes),
     })
-}
-
-fn open(address: SocketAddr, id: usize) -> Result<TcpStream> {
-    let source = Ipv4Addr::new(127, 0, 0, 1 + (id / PER_SOURCE) as u8);
-    let socket =
-        Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("making a socket")?;
-    socket
-        .bind(&SocketAddr::from((source, 0)).into())
-        .with_context(|| format!("binding to {source}"))?;
-    socket
-        .connect_timeout(&address.into(), WAIT)
-        .with_context(|| format!("connecting from {source} to {address}"))?;
-    let stream = TcpStream::from(socket);
-    stream
-        .set_read_timeout(Some(WAIT))
-        .and_then(|()| stream.set_nodelay(true))
-        .context("setting up a connection")?;
-    Ok(stream)
 }
 
 fn echo(stream: &mut TcpStream, message: &[u8]) -> Result<()> {

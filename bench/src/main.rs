@@ -21,6 +21,7 @@ mod http;
 mod idle;
 mod l4;
 mod loader;
+mod local;
 mod machine;
 mod page;
 mod pattern;

@@ -13,17 +13,16 @@ use anyhow::{Context, Result, bail, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::crowd::open;
 use super::speech::{self, STAMP, Speech, TEXT, find};
 use super::subject;
 use crate::durable::{self, Durable};
+use crate::local::{WAIT, open};
 use crate::machine::{Interrupt, Placement};
 use crate::running::Running;
 use crate::sample::{Counting, Latencies, Window};
 use crate::stable::Stable;
 
 pub const SENDERS: usize = 100;
-const WAIT: Duration = Duration::from_secs(10);
 /// What each sender has asked before its first message: to come in, and to join.
 const ASKED: u64 = 2;
 

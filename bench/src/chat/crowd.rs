@@ -5,23 +5,20 @@
 //! costs the generator one read for all that has come, and a comparison of 16 bytes for each message.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
+use std::net::{SocketAddr, TcpStream as StdStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::speech::{self, MARK, STAMP, Speech, Stamp, TEXT};
+use crate::local::{WAIT, open};
 use crate::machine::Interrupt;
 use crate::sample::Latencies;
 
 pub const ROOM: &str = "lobby";
 const BUFFER: usize = 256 << 10;
-const WAIT: Duration = Duration::from_secs(10);
-/// Source addresses are changed after so many, for one address has some 28,000 ports to lend.
-const PER_SOURCE: usize = 5_000;
 /// While members come, what the others hear of it is read as often.
 const LOOK_EVERY: usize = 50;
 
@@ -394,25 +391,6 @@ fn enter(
         .set_nonblocking(true)
         .context("setting up a connection")?;
     Ok((stream, heard))
-}
-
-/// A connection from one of several addresses, with a bound on what it waits for.
-pub fn open(address: SocketAddr, id: usize) -> Result<StdStream> {
-    let source = Ipv4Addr::new(127, 0, 0, 1 + (id / PER_SOURCE) as u8);
-    let socket =
-        Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("making a socket")?;
-    socket
-        .bind(&SocketAddr::from((source, 0)).into())
-        .with_context(|| format!("binding to {source}"))?;
-    socket
-        .connect_timeout(&address.into(), WAIT)
-        .with_context(|| format!("connecting from {source} to {address}"))?;
-    let stream = StdStream::from(socket);
-    stream
-        .set_read_timeout(Some(WAIT))
-        .and_then(|()| stream.set_nodelay(true))
-        .context("setting up a connection")?;
-    Ok(stream)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bandy_testkit::{Program, Running, Stage};
+use rustix::process::Signal;
 
 const BANDY: &str = env!("CARGO_BIN_EXE_bandy");
 /// What a client may take for everything that a test asks of it.
@@ -149,8 +150,15 @@ impl Site {
 
     /// Ends it; how many connections it had.
     #[track_caller]
-    fn connections(mut self) -> usize {
-        assert_eq!(self.server.stop(), 0);
+    fn connections(self) -> usize {
+        self.server.signal(Signal::TERM);
+        self.connections_at_the_end()
+    }
+
+    /// As [`Site::connections`], of one that was told to end already: told twice, it would not wait for anybody.
+    #[track_caller]
+    fn connections_at_the_end(mut self) -> usize {
+        assert_eq!(self.server.wait().code(), Some(0));
         let log = self.server.log_so_far();
         let is_one = |line: &&str| line.contains(r#""message":"conversation""#);
         log.lines().filter(is_one).count()

@@ -129,5 +129,5 @@ fn who_is_being_answered_is_answered_to_the_end() {
     });
     assert!(is_told, "{ran:?}");
     assert_eq!(ran.ok().len(), STREAMS * 10);
-    assert_eq!(site.connections(), 1);
+    assert_eq!(site.connections_at_the_end(), 1);
 }

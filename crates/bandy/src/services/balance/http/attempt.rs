@@ -65,7 +65,12 @@ impl<'a> Attempt<'a> {
         if let Some(way) = self.standing() {
             match self.ask(way, body).await {
                 Ok(heard) => return Ok(self.tried(heard, None, started)),
-                Err(failure) => body = self.again(failure)?,
+                Err((failed, back)) => {
+                    body = back;
+                    if !self.goes_on(&failed, &mut body) {
+                        return Err((failed, body));
+                    }
+                }
             }
         }
         self.anew(body, started).await
@@ -74,15 +79,17 @@ impl<'a> Attempt<'a> {
     /// Goes on from a connection that stood, on which it failed.
     pub(super) async fn go_on(
         self,
-        failure: Failure,
+        (failed, mut body): Failure,
         started: Instant,
     ) -> std::result::Result<Tried, Failure> {
-        let body = self.again(failure)?;
+        if !self.goes_on(&failed, &mut body) {
+            return Err((failed, body));
+        }
         self.anew(body, started).await
     }
 
-    /// After a failure on a connection that stood: the body for a new one, if one is to be tried.
-    fn again(&self, (failed, mut body): Failure) -> std::result::Result<Outgoing, Failure> {
+    /// After a failure on a connection that stood: whether a new one is to be tried, to which the body goes from its start.
+    fn goes_on(&self, failed: &Failed, body: &mut Outgoing) -> bool {
         // It was closed while nobody used it: that says nothing of the backend.
         let is_stale = !failed.heard && failed.error.kind() == Kind::Closed;
         let may_repeat = self.turn.may_repeat || !failed.sent;
@@ -93,9 +100,8 @@ impl<'a> Attempt<'a> {
             && self.turn.pool.budget().withdraw();
         if !goes_on {
             self.report(&failed.error);
-            return Err((failed, body));
         }
-        Ok(body)
+        goes_on
     }
 
     /// Over a new connection.
@@ -222,7 +228,7 @@ impl<'a> Attempt<'a> {
                 let heard = exchange
                     .run(|out| head::write(out, &head::asking(turn), length, ask.expects_continue))
                     .await?;
-                asked_for(heard, turn.upgrades)
+                asked_for(heard, turn.upgrades).map_err(nothing)
             }
             Way::Http2(_) if turn.upgrades => Err((
                 Failed {
@@ -281,15 +287,15 @@ pub(super) fn standing_http1(
 }
 
 /// What was heard, if it is what was asked for.
-pub(super) fn asked_for(heard: Heard, upgrades: bool) -> std::result::Result<Heard, Failure> {
+pub(super) fn asked_for(heard: Heard, upgrades: bool) -> Result<Heard> {
     match heard {
-        Heard::Switch(..) if !upgrades => Err(nothing(unasked())),
+        Heard::Switch(..) if !upgrades => Err(unasked()),
         heard => Ok(heard),
     }
 }
 
 /// What cannot be tried again.
-fn nothing(error: Error) -> Failure {
+pub(super) fn nothing(error: Error) -> Failure {
     let failed = Failed {
         error,
         sent: true,

@@ -207,7 +207,10 @@ impl<'a> OnItsWay<'a> for Way<'a> {
                             };
                             return Ok(turn.answer(tried, Chosen::Strategy, 0));
                         }
-                        Err(failure) => First::Failed(lease, Box::new(failure), way.started),
+                        Err(error) => {
+                            let failure = Box::new(attempt::nothing(error));
+                            First::Failed(lease, failure, way.started)
+                        }
                     }
                 }
                 Stage::Leased(lease, body) => First::Leased(lease, body),
