@@ -30,7 +30,7 @@ pub struct Chat {
     pub misordered: u64,
     /// How many members missed, repeated or misordered something, or were not there all the time.
     pub faulty_members: usize,
-    /// Of those: the worst, so many at most as [`FAULTY_MAX`].
+    /// Of those: the worst, so many at most as `FAULTY_MAX`.
     pub faulty: Vec<Faulty>,
 }
 

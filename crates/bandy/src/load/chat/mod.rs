@@ -3,7 +3,7 @@
 //!
 //! A delivery is one message at one member: of `m` messages in a room of `n` there are `m * n`. Each message carries
 //! when it was due, so whoever hears it knows how long it took from then, whichever event loop it was said on. What a
-//! member should have heard, how often and in which order is known by the room's own numbers ([`ear`]); what messages
+//! member should have heard, how often and in which order is known by the room's own numbers (`ear`); what messages
 //! there were at all, by the answers to those who said them. `member` is one connection, `board` what those of an event
 //! loop share, `govern` that loop, `account` adds it all up at the end.
 

@@ -1,7 +1,7 @@
 //! The world, running: commands to logs, logs to sessions.
 //!
 //! What is said is appended to its room's log in the store, which acknowledges it once it is durable (many at once, by
-//! the store's group commit). Each room that is open here has one tail, on the hub's own thread ([`tails`](super::tails));
+//! the store's group commit). Each room that is open here has one tail, on the hub's own thread (`tails`);
 //! what it gives, the world takes in, and everybody who follows the room gets the same shared events into their outbox. So
 //! a session costs a queue of pointers, and a slow one is cut without anybody waiting for it.
 
