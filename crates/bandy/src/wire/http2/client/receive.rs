@@ -129,13 +129,13 @@ impl Client {
             kind::GOAWAY => {
                 let last = frame::number(body).ok_or(Wrong::size("a goodbye is too short"))?;
                 self.is_ending = true;
-                self.streams.retain(|number, stream| {
-                    let is_seen = *number <= last & 0x7fff_ffff;
-                    if !is_seen {
-                        found(stream.key, Event::Lost(Why::Unseen));
-                    }
-                    is_seen
-                });
+                let numbers = self.streams.keys().copied();
+                let mut unseen: Vec<u32> = numbers.filter(|n| *n > last & 0x7fff_ffff).collect();
+                // They are told in the order in which they were asked.
+                unseen.sort_unstable();
+                for stream in unseen.iter().filter_map(|n| self.streams.remove(n)) {
+                    found(stream.key, Event::Lost(Why::Unseen));
+                }
                 Ok(())
             }
             kind::WINDOW_UPDATE => self.window(head, body),
